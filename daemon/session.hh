@@ -1,0 +1,52 @@
+// daemon/session.hh - one client: reads requests, writes replies in the same order.
+//
+// Ownership:  shared by the listener, which closes it, and its own pending operations (the custom of Boost.Asio:
+//             a handler may be queued when the object would otherwise go).
+// Threading:  the thread that runs the executor.
+// Limits:     limits::request_bytes a line, limits::idle between requests and for a reply to be taken.
+// Errors:     a broken line or connection ends the session; nothing is thrown.
+#pragma once
+
+#include "daemon/awaitable.hh"
+#include "daemon/control.hh"
+#include "daemon/limits.hh"
+
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <string>
+#include <sys/types.h>
+
+namespace puffs::daemon {
+
+class session : public std::enable_shared_from_this<session> {
+  public:
+    using socket = boost::asio::local::stream_protocol::socket;
+
+    // Lifetime:  `control` outlives the session.
+    session(socket peer, control& control, std::chrono::milliseconds idle = limits::idle);
+
+    // Serves until the peer goes, breaks the protocol, is idle too long, or close() is called.
+    [[nodiscard]] awaitable<void> serve();
+
+    // Ends the session after the reply that is being made, if any.
+    void close();
+
+  private:
+    awaitable<bool> read_line(std::string& line);
+    awaitable<bool> write(std::string reply);
+    awaitable<bool> answer(std::string line);
+    void limit_time();
+
+    // Constant after construction.
+    control& control_;
+    const std::chrono::milliseconds idle_;
+    // Owned by the executor's thread.
+    socket socket_;
+    boost::asio::steady_timer timer_;
+    std::string buffer_;
+    uid_t uid_ = 0;
+    bool closing_ = false;
+};
+
+} // namespace puffs::daemon

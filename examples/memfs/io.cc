@@ -1,0 +1,111 @@
+// Data: reading, writing, holes.
+#include "memfs/memfs.hh"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <unistd.h>
+
+namespace memfs {
+
+using puffs::fail;
+
+// Pages that the kernel has are right until somebody writes through it: nobody else changes a file of ours.
+memfs::result<puffs::open_reply> memfs::open(cc&, node& n, int) {
+    inode& i = at(n);
+    puffs::open_reply r;
+    if (i.contents) {
+        ++i.opens;
+        r.bits = puffs::msg::open_keep_cache;
+    }
+    return r;
+}
+
+memfs::result<void> memfs::close(cc&, node& n, int) {
+    inode& i = at(n);
+    if (i.contents) {
+        --i.opens;
+        free_unreachable_data(i);
+    }
+    return {};
+}
+
+// The kernel lets go of a removed file when it pleases; its data need not wait for that.
+void memfs::free_unreachable_data(inode& i) {
+    if (i.nlink == 0 && i.opens == 0 && i.contents) {
+        i.contents->truncate(0);
+    }
+}
+
+memfs::result<std::size_t> memfs::read(cc&, node& n, std::span<std::byte> into,
+                                       std::uint64_t offset) {
+    inode& i = at(n);
+    if (i.contents == nullptr) {
+        return fail(i.is_dir() ? EISDIR : EINVAL);
+    }
+    i.accessed();
+    return i.contents->read(into, offset);
+}
+
+memfs::result<std::size_t> memfs::write(cc&, node& n, std::span<const std::byte> from,
+                                        std::uint64_t offset) {
+    inode& i = at(n);
+    if (i.contents == nullptr) {
+        return fail(i.is_dir() ? EISDIR : EINVAL);
+    }
+    auto written = i.contents->write(from, offset);
+    if (written && *written != 0) {
+        i.changed();
+    }
+    return written;
+}
+
+memfs::result<std::uint64_t> memfs::seek(cc&, node& n, std::uint64_t offset, int whence) {
+    const inode& i = at(n);
+    if (i.contents == nullptr) {
+        return fail(EINVAL);
+    }
+    if (whence == SEEK_DATA) {
+        return i.contents->next_data(offset);
+    }
+    if (whence == SEEK_HOLE) {
+        return i.contents->next_hole(offset);
+    }
+    return fail(EINVAL);
+}
+
+memfs::result<void> memfs::fallocate(cc&, node& n, int mode, std::uint64_t offset,
+                                     std::uint64_t length) {
+    inode& i = at(n);
+    if (i.contents == nullptr) {
+        return fail(i.is_dir() ? EISDIR : ENODEV);
+    }
+    const bool keep_size = (mode & FALLOC_FL_KEEP_SIZE) != 0;
+    switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+    case 0:
+        if (auto allocated = i.contents->allocate(offset, length); !allocated) {
+            return allocated;
+        }
+        break;
+    case FALLOC_FL_PUNCH_HOLE:
+        if (!keep_size) {
+            return fail(EOPNOTSUPP);
+        }
+        i.contents->punch(offset, length);
+        break;
+    case FALLOC_FL_ZERO_RANGE:
+        i.contents->punch(offset, length);
+        if (auto allocated = i.contents->allocate(offset, length); !allocated) {
+            return allocated;
+        }
+        break;
+    default:
+        return fail(EOPNOTSUPP);
+    }
+    if (!keep_size) {
+        i.contents->set_size_at_least(offset + length);
+    }
+    i.changed();
+    return {};
+}
+
+} // namespace memfs

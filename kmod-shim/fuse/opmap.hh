@@ -1,0 +1,51 @@
+// fuse/opmap.hh - the operation map: FUSE requests to puffs requests in parks, and their ends to FUSE replies.
+//
+// This is where the two vocabularies meet. One FUSE operation is one puffs request or a short fixed
+// series (CREATE = create + open; if the open fails the new object is removed again). Every request
+// gets exactly one reply, except FORGET, BATCH_FORGET, and an INTERRUPT whose request was found
+// (spec X4).
+//
+// Ownership:  refers to the mount; owns nothing of a request, whose state lives in its frame.
+// Threading:  one object a mount, used on all its cores; handle() on a light thread of the frame's
+//             core. Completion runs on the same core.
+// Blocks:     handle() runs an in-process server's operation inline, and blocks its light thread when that blocks.
+// Errors:     malformed requests are answered EIO (or dropped where no reply is wanted) and logged;
+//             unknown ones ENOSYS; errnos outside 1..511 become EIO with a log line; enxio of a
+//             dead mount becomes ENOTCONN.
+// Source:     spec X1 to X7, fuse-map section 2.
+#pragma once
+
+#include "fuse/frame.hh"
+#include "fuse/init.hh"
+#include "puffs/kmod/msgif.hh"
+
+#include <expected>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace puffs::fuse {
+
+class opmap {
+  public:
+    // on_init: called once when INIT has been negotiated, before its reply is sent: the session logs it and marks the
+    // mount running. An unexpected value is the one-line reason why the connection was refused (kernel too old).
+    using init_hook = std::function<void(const std::expected<init_grant, std::string>& granted)>;
+
+    opmap(kmod::puffs_mount& mount, const init_options& asked, init_hook on_init);
+    ~opmap();
+    opmap(const opmap&) = delete;
+    opmap& operator=(const opmap&) = delete;
+
+    // handle - one request. The frame comes back through its channel's reply() or drop(), perhaps before this returns.
+    void handle(frame& f);
+
+    // Requests of the current core that have not been answered.
+    [[nodiscard]] std::size_t in_flight() const;
+
+  private:
+    struct implementation;
+    std::unique_ptr<implementation> impl_;
+};
+
+} // namespace puffs::fuse

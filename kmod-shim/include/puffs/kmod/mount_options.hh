@@ -1,0 +1,43 @@
+// kmod/mount_options.hh - what a mount can be told, on the command line or by a program.
+//
+// Errors:     parse: one line that names the option and the cause.
+// Source:     mount(8), fuse(8), mount.fuse3(8) (names).
+#pragma once
+
+#include "puffs/server/usermount.hh"
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace puffs::kmod {
+
+struct mount_options {
+    std::string mountpoint;
+    std::string source;  // fsname=; default: the server's name
+    std::string subtype; // default: the server's name
+    std::vector<std::string>
+        kernel; // passed on to mount(2): allow_other, default_permissions, ro, nosuid, ...
+    std::vector<std::pair<std::string, std::string>>
+        server;             // options that only the server knows, in order
+    usermount_options user; // timeouts, policy
+    bool default_permissions = false;
+    bool allow_other = false;
+    bool read_only = false;
+    std::uint32_t max_read = 0;            // bytes; 0: no limit of ours
+    std::uint32_t max_write = 1024 * 1024; // bytes
+    std::uint32_t max_background = 0;      // 0: from the number of cores
+    std::optional<bool> readdirplus;       // nullopt: auto
+    bool writeback_cache = false;
+    std::vector<int> cores; // CPU numbers; empty: see session.hh
+    bool foreground = false;
+    bool debug = false;
+    bool stats = false;
+    std::string log_level = "info";
+    int ready_fd = -1; // --ready-fd=N
+};
+
+} // namespace puffs::kmod

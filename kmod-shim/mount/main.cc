@@ -1,0 +1,207 @@
+#include "puffs/kmod/main.hh"
+
+#include "mount/background.hh"
+#include "mount/option_list.hh"
+#include "puffs/base/log.hh"
+#include "puffs/kmod/session.hh"
+
+#include <CLI/CLI.hpp>
+#include <fcntl.h>
+#include <filesystem>
+#include <fmt/format.h>
+#include <memory>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/syslog_sink.h>
+#include <stdexcept>
+#include <syslog.h>
+#include <unistd.h>
+
+#ifndef PUFFS_VERSION
+#error "PUFFS_VERSION comes from the build"
+#endif
+
+namespace puffs::kmod {
+
+namespace {
+
+struct command_line {
+    mount_options mount;
+    server_arguments server;
+};
+
+int fail_with(const command_line& c, const std::string& text) {
+    std::fprintf(stderr, "%s: %s\n", c.server.program.c_str(), text.c_str());
+    if (c.mount.ready_fd >= 0) {
+        report_error(c.mount.ready_fd, text);
+    }
+    return 1;
+}
+
+// Fills `c`; an exit status if the program is done (help, version, error).
+std::optional<int> parse(int argc, char** argv, const server_class& what, command_line& c) {
+    c.server.program = what.name.empty() ? std::filesystem::path(argv[0]).filename().string()
+                                         : std::string(what.name);
+    c.mount.subtype = c.server.program;
+    c.mount.user.root_id = what.root_id;
+    if (what.defaults != nullptr) {
+        what.defaults(c.mount);
+    }
+
+    CLI::App app(fmt::format("{} - a puffs file server", c.server.program), c.server.program);
+    std::vector<std::string> lists;
+    std::string cores;
+    std::vector<std::string> positional;
+    app.add_flag("-f,--foreground", c.mount.foreground, "stay in the foreground");
+    app.add_flag("-d,--debug", c.mount.debug, "log each request and reply; implies -f");
+    app.add_option("-o", lists, "mount options, separated by commas")->allow_extra_args(false);
+    app.add_option("--cores", cores,
+                   "CPUs that serve, such as 0,2-5 (default: up to 4 that this process may use)");
+    app.add_option("--log-level", c.mount.log_level,
+                   "trace, debug, info, warning, error or off (default info)");
+    app.add_option("--ready-fd", c.mount.ready_fd,
+                   "descriptor that gets one line when the mount answers")
+        ->check(CLI::Range(0, 1 << 20));
+    app.add_flag("--stats", c.mount.stats, "print what was served at unmount");
+    app.set_version_flag("-V,--version",
+                         fmt::format("{} (puffs {})", c.server.program, PUFFS_VERSION));
+    app.add_option("arguments", positional, "[SOURCE] MOUNTPOINT")->expected(1, 2)->required();
+    app.footer(fmt::format("{}{}", option_help(), what.help));
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& done) {
+        return app.exit(done); // help, version
+    } catch (const CLI::ParseError& wrong) {
+        std::fprintf(stderr, "%s: %s\n", c.server.program.c_str(), wrong.what());
+        return 1;
+    }
+    c.mount.mountpoint = positional.back();
+    if (positional.size() == 2) {
+        c.server.source = positional.front();
+    }
+    if (c.mount.source.empty()) {
+        c.mount.source = c.server.source.empty() || c.server.source == "none" ? c.server.program
+                                                                              : c.server.source;
+    }
+    for (const std::string& list : lists) {
+        if (auto applied = apply_option_list(c.mount, list); !applied) {
+            return fail_with(c, applied.error());
+        }
+    }
+    if (!cores.empty()) {
+        auto cpus = parse_cpu_list(cores);
+        if (!cpus) {
+            return fail_with(c, cpus.error());
+        }
+        c.mount.cores = *cpus;
+    }
+    if (!c.mount.server.empty() && !what.takes_options) {
+        return fail_with(
+            c, fmt::format("unknown option '{}' in -o; see --help", c.mount.server.front().first));
+    }
+    c.server.options = c.mount.server;
+    c.mount.user.trace = c.mount.debug;
+    c.mount.foreground = c.mount.foreground || c.mount.debug;
+    return std::nullopt;
+}
+
+// In the foreground to standard error, in the background to syslog. Errors flush at once: a log that is lost with the
+// process helps nobody.
+std::optional<std::string> set_up_log(const command_line& c) {
+    auto level = spdlog::level::from_str(c.mount.log_level);
+    if (level == spdlog::level::off && c.mount.log_level != "off") {
+        return fmt::format(
+            "option '--log-level={}': want trace, debug, info, warning, error or off",
+            c.mount.log_level);
+    }
+    if (c.mount.debug && level > spdlog::level::debug) {
+        level = spdlog::level::debug;
+    }
+    std::shared_ptr<spdlog::logger> log;
+    if (c.mount.foreground) {
+        log = std::make_shared<spdlog::logger>(c.server.program,
+                                               std::make_shared<spdlog::sinks::stderr_sink_mt>());
+        log->set_pattern("%H:%M:%S.%e %n[%P] %l: %v");
+    } else {
+        log = std::make_shared<spdlog::logger>(c.server.program,
+                                               std::make_shared<spdlog::sinks::syslog_sink_mt>(
+                                                   c.server.program, LOG_PID, LOG_DAEMON, true));
+        log->set_pattern("%l: %v");
+    }
+    log->set_level(level);
+    log->flush_on(spdlog::level::info);
+    spdlog::set_default_logger(std::move(log));
+    return std::nullopt;
+}
+
+int serve(command_line& c, const server_class& what, int parent) {
+    const auto refuse = [&](const std::string& text) {
+        if (parent >= 0) {
+            report_error(parent, fmt::format("{}: {}", c.server.program, text));
+            return c.mount.ready_fd >= 0 ? (report_error(c.mount.ready_fd, text), 1) : 1;
+        }
+        return fail_with(c, text);
+    };
+    std::shared_ptr<void> server;
+    try {
+        server = what.construct(c.server);
+    } catch (const std::invalid_argument& wrong) {
+        return refuse(wrong.what());
+    } catch (const std::exception& failed) {
+        return refuse(fmt::format("the file server failed to start: {}", failed.what()));
+    } catch (...) {
+        return refuse("the file server failed to start: unknown exception");
+    }
+    auto session = session::create(server.get(), what.ops, c.mount);
+    if (!session) {
+        return refuse(session.error());
+    }
+    bool told = false;
+    const int status = (*session)->run([&] {
+        told = true;
+        if (parent >= 0) {
+            detach_streams();
+            report_ready(parent);
+        }
+        if (c.mount.ready_fd >= 0) {
+            report_ready(c.mount.ready_fd);
+        }
+    });
+    if (!told) {
+        return refuse("ended before the mount answered; see the log");
+    }
+    return status;
+}
+
+} // namespace
+
+int run_main(int argc, char** argv, const server_class& what) {
+    command_line c;
+    if (auto done = parse(argc, argv, what, c)) {
+        return *done;
+    }
+    if (auto wrong = set_up_log(c)) {
+        return fail_with(c, *wrong);
+    }
+    // The mount point is a path of the caller's working directory, which a server in the background leaves.
+    std::error_code ignored;
+    if (auto absolute = std::filesystem::absolute(c.mount.mountpoint, ignored); !ignored) {
+        c.mount.mountpoint = absolute.string();
+    }
+    int parent = -1;
+    if (!c.mount.foreground) {
+        auto fd = go_to_background();
+        if (!fd) {
+            return fail_with(c, fd.error());
+        }
+        parent = *fd;
+    }
+    if (c.mount.ready_fd >= 0 && ::fcntl(c.mount.ready_fd, F_SETFD, FD_CLOEXEC) < 0) {
+        c.mount.ready_fd = -1;
+        return fail_with(c, "option '--ready-fd': not an open descriptor");
+    }
+    const int status = serve(c, what, parent);
+    spdlog::shutdown();
+    return status;
+}
+
+} // namespace puffs::kmod

@@ -1,0 +1,297 @@
+#include "mount/option_list.hh"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <fmt/format.h>
+
+namespace puffs::kmod {
+
+namespace {
+
+using outcome = std::expected<void, std::string>;
+
+// Flags that mount(2) and libfuse's mounting know: passed on as they are.
+constexpr std::array kernel_flags = {
+    "rw",         "ro",       "suid",    "nosuid",      "dev",        "nodev",
+    "exec",       "noexec",   "atime",   "noatime",     "sync",       "async",
+    "nodiratime", "diratime", "dirsync", "nosymfollow", "allow_root", "auto_unmount",
+};
+// What mount(8) and fstab put into a list for other programs.
+constexpr std::array ignored = {"defaults", "auto",   "noauto",   "user",        "nouser",  "users",
+                                "_netdev",  "nofail", "relatime", "strictatime", "lazytime"};
+
+constexpr double seconds_max = 1e9;
+
+std::expected<std::chrono::nanoseconds, std::string> seconds(std::string_view name,
+                                                             std::string_view text) {
+    double value = 0;
+    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (failed != std::errc() || end != text.data() + text.size() || !(value >= 0) ||
+        value > seconds_max) {
+        return std::unexpected(
+            fmt::format("option '{}={}': want seconds from 0 to {:g}", name, text, seconds_max));
+    }
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(value * 1e9));
+}
+
+std::expected<std::uint32_t, std::string> bytes(std::string_view name, std::string_view text,
+                                                std::uint32_t low, std::uint32_t high) {
+    std::uint64_t value = 0;
+    auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (failed == std::errc() && end != text.data() + text.size() &&
+        end + 1 == text.data() + text.size()) {
+        const auto shift = *end == 'k' || *end == 'K' ? 10 : *end == 'm' || *end == 'M' ? 20 : 0;
+        if (shift != 0 && value <= high) {
+            value <<= shift;
+            ++end;
+        }
+    }
+    if (failed != std::errc() || end != text.data() + text.size() || value < low || value > high) {
+        return std::unexpected(
+            fmt::format("option '{}={}': want bytes from {} to {}", name, text, low, high));
+    }
+    return static_cast<std::uint32_t>(value);
+}
+
+outcome need_value(std::string_view name, bool has_value) {
+    if (!has_value) {
+        return std::unexpected(fmt::format("option '{}': a value is missing", name));
+    }
+    return {};
+}
+
+outcome set_policy(mount_options& o, std::string_view text) {
+    if (text == "per_node") {
+        o.user.concurrency = policy::per_node;
+    } else if (text == "serial") {
+        o.user.concurrency = policy::serial;
+    } else if (text == "parallel") {
+        o.user.concurrency = policy::parallel;
+    } else {
+        return std::unexpected(
+            fmt::format("option 'policy={}': want per_node, serial or parallel", text));
+    }
+    return {};
+}
+
+outcome set_readdirplus(mount_options& o, std::string_view text) {
+    if (text == "auto") {
+        o.readdirplus = std::nullopt;
+    } else if (text == "yes" || text == "no") {
+        o.readdirplus = text == "yes";
+    } else {
+        return std::unexpected(fmt::format("option 'readdirplus={}': want auto, yes or no", text));
+    }
+    return {};
+}
+
+outcome set_seconds(std::chrono::nanoseconds& into, std::string_view name, std::string_view text) {
+    auto value = seconds(name, text);
+    if (!value) {
+        return std::unexpected(value.error());
+    }
+    into = *value;
+    return {};
+}
+
+outcome set_bytes(std::uint32_t& into, std::string_view name, std::string_view text,
+                  std::uint32_t low, std::uint32_t high) {
+    auto value = bytes(name, text, low, high);
+    if (!value) {
+        return std::unexpected(value.error());
+    }
+    into = *value;
+    return {};
+}
+
+struct valued_option {
+    const char* name;
+    outcome (*apply)(mount_options& o, std::string_view name, std::string_view text);
+};
+
+constexpr std::uint32_t page = 4096;
+constexpr auto payload_max = static_cast<std::uint32_t>(limits::payload_bytes);
+
+constexpr std::array valued = {
+    valued_option{"fsname",
+                  [](mount_options& o, std::string_view, std::string_view t) {
+                      o.source = t;
+                      return outcome();
+                  }},
+    valued_option{"subtype",
+                  [](mount_options& o, std::string_view, std::string_view t) {
+                      o.subtype = t;
+                      return outcome();
+                  }},
+    valued_option{"attr_timeout",
+                  [](mount_options& o, std::string_view n, std::string_view t) {
+                      return set_seconds(o.user.attr_timeout, n, t);
+                  }},
+    valued_option{"entry_timeout",
+                  [](mount_options& o, std::string_view n, std::string_view t) {
+                      return set_seconds(o.user.entry_timeout, n, t);
+                  }},
+    valued_option{"negative_timeout",
+                  [](mount_options& o, std::string_view n, std::string_view t) {
+                      return set_seconds(o.user.negative_timeout, n, t);
+                  }},
+    valued_option{"max_read",
+                  [](mount_options& o, std::string_view n, std::string_view t) {
+                      return set_bytes(o.max_read, n, t, page, payload_max);
+                  }},
+    valued_option{"max_write",
+                  [](mount_options& o, std::string_view n, std::string_view t) {
+                      return set_bytes(o.max_write, n, t, page, payload_max);
+                  }},
+    valued_option{"max_background",
+                  [](mount_options& o, std::string_view n, std::string_view t) {
+                      return set_bytes(o.max_background, n, t, 1, 65535);
+                  }},
+    valued_option{"policy", [](mount_options& o, std::string_view,
+                               std::string_view t) { return set_policy(o, t); }},
+    valued_option{"readdirplus", [](mount_options& o, std::string_view,
+                                    std::string_view t) { return set_readdirplus(o, t); }},
+};
+
+outcome apply_one(mount_options& o, const std::string& name, const std::string& value,
+                  bool has_value) {
+    for (const valued_option& v : valued) {
+        if (name == v.name) {
+            if (auto missing = need_value(name, has_value); !missing) {
+                return missing;
+            }
+            return v.apply(o, name, value);
+        }
+    }
+    if (!has_value) {
+        if (name == "allow_other" || name == "default_permissions") {
+            (name == "allow_other" ? o.allow_other : o.default_permissions) = true;
+            if (std::ranges::find(o.kernel, name) == o.kernel.end()) {
+                o.kernel.push_back(name);
+            }
+            return {};
+        }
+        if (name == "writeback_cache") {
+            o.writeback_cache = true;
+            return {};
+        }
+        if (std::ranges::find(kernel_flags, name) != kernel_flags.end()) {
+            if (name == "ro" || name == "rw") {
+                o.read_only = name == "ro";
+                o.user.read_only = o.read_only;
+            }
+            o.kernel.push_back(name);
+            return {};
+        }
+        if (std::ranges::find(ignored, name) != ignored.end()) {
+            return {};
+        }
+    }
+    if (name.starts_with("x-") || name == "comment") {
+        return {};
+    }
+    o.server.emplace_back(name, value);
+    return {};
+}
+
+} // namespace
+
+std::expected<void, std::string> apply_option_list(mount_options& o, std::string_view list) {
+    std::size_t at = 0;
+    while (at < list.size()) {
+        std::string name;
+        std::string value;
+        bool has_value = false;
+        for (; at < list.size() && list[at] != ','; ++at) {
+            if (list[at] == '=' && !has_value) {
+                has_value = true;
+                continue;
+            }
+            if (list[at] == '\\' && at + 1 < list.size()) {
+                ++at;
+            }
+            (has_value ? value : name) += list[at];
+        }
+        ++at; // the comma
+        if (name.empty()) {
+            if (has_value) {
+                return std::unexpected(
+                    fmt::format("option list '{}': '={}' has no name", list, value));
+            }
+            continue;
+        }
+        if (auto applied = apply_one(o, name, value, has_value); !applied) {
+            return applied;
+        }
+    }
+    return {};
+}
+
+std::string_view option_help() {
+    return R"(Options of the kernel (-o, separated by commas):
+  allow_other              other users may use the mount
+  default_permissions      the kernel checks permissions by mode and owner
+  ro, nosuid, nodev, noexec, noatime, sync, dirsync, auto_unmount, ... as in mount(8)
+  fsname=NAME              what mount(8) shows as the source
+  subtype=NAME             the type is shown as fuse.NAME
+  max_read=BYTES           largest read request
+Options of the framework:
+  attr_timeout=S           seconds for which the kernel may keep attributes (default 1)
+  entry_timeout=S          the same for names (default 1)
+  negative_timeout=S       the same for names that do not exist (default 0)
+  max_write=BYTES          largest write request (4K to 1M, default 1M)
+  max_background=N         requests nobody waits for, at once (default: 16 a core)
+  readdirplus=auto|yes|no  attributes together with directory entries (default auto)
+  writeback_cache          the kernel collects writes
+  policy=per_node|serial|parallel   what may run at the same time (default: the server's)
+)";
+}
+
+std::expected<std::vector<int>, std::string> parse_cpu_list(std::string_view text) {
+    std::vector<int> cpus;
+    const auto wrong = [&] {
+        return std::unexpected(
+            fmt::format("option '--cores={}': want CPU numbers such as 0,2-5", text));
+    };
+    const char* at = text.data();
+    const char* const end = text.data() + text.size();
+    while (true) {
+        int first = 0;
+        auto [next, failed] = std::from_chars(at, end, first);
+        if (failed != std::errc() || first < 0) {
+            return wrong();
+        }
+        int last = first;
+        if (next != end && *next == '-') {
+            auto [after, bad] = std::from_chars(next + 1, end, last);
+            if (bad != std::errc() || last < first ||
+                last - first >= static_cast<int>(limits::cores)) {
+                return wrong();
+            }
+            next = after;
+        }
+        for (int c = first; c <= last; ++c) {
+            if (std::ranges::find(cpus, c) != cpus.end()) {
+                return std::unexpected(
+                    fmt::format("option '--cores={}': CPU {} stands twice", text, c));
+            }
+            cpus.push_back(c);
+        }
+        if (next == end) {
+            break;
+        }
+        if (*next != ',') {
+            return wrong();
+        }
+        at = next + 1;
+    }
+    if (cpus.size() > limits::cores) {
+        return std::unexpected(
+            fmt::format("option '--cores={}': at most {} CPUs", text, limits::cores));
+    }
+    return cpus;
+}
+
+} // namespace puffs::kmod

@@ -1,0 +1,395 @@
+#include "puffs/kmod/session.hh"
+
+#include "fuse/dev_channel.hh"
+#include "fuse/opmap.hh"
+#include "mount/mount_point.hh"
+#include "puffs/base/log.hh"
+#include "puffs/kmod/msgif.hh"
+#include "puffs/lwkt/runtime.hh"
+#include "puffs/server/usermount.hh"
+
+#include <algorithm>
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+namespace puffs::kmod {
+
+namespace {
+
+// On /dev/fuse the kernel wakes every core that waits, and all but one find nothing: more cores than this cost a caller
+// more than they serve.
+constexpr std::size_t dev_cores_max = 4;
+// Requests that may still run when the mount is gone get this long to end.
+constexpr auto drain_limit = std::chrono::seconds(10);
+constexpr auto drain_poll = std::chrono::milliseconds(2);
+
+std::vector<int> default_cpus() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    std::vector<int> cpus;
+    if (::sched_getaffinity(0, sizeof(set), &set) == 0) {
+        for (int c = 0; c < CPU_SETSIZE && cpus.size() < dev_cores_max; ++c) {
+            if (CPU_ISSET(c, &set)) {
+                cpus.push_back(c);
+            }
+        }
+    }
+    return cpus;
+}
+
+fuse::init_options init_of(const mount_options& o, std::size_t cores) {
+    fuse::init_options i;
+    i.max_write_bytes = o.max_write;
+    i.max_read_bytes = o.max_read;
+    i.max_background = static_cast<std::uint16_t>(
+        o.max_background != 0 ? o.max_background
+                              : std::min<std::size_t>(16 * std::max<std::size_t>(cores, 4), 65535));
+    i.writeback_cache = o.writeback_cache;
+    i.readdirplus = !o.readdirplus   ? fuse::readdirplus_use::automatic
+                    : *o.readdirplus ? fuse::readdirplus_use::always
+                                     : fuse::readdirplus_use::never;
+    return i;
+}
+
+} // namespace
+
+struct session::implementation {
+    enum class state { created, running, draining, ended };
+
+    mount_options options;
+    std::string mount_point;
+    bool mounted = false;
+    int connection = -1; // channel 0's descriptor, to see whether the connection lives
+
+    // Order of members is order of construction; destruction is the reverse: channels before what they use.
+    boost::asio::io_context io;
+    boost::asio::signal_set signals{io};
+    boost::asio::steady_timer drain_timer{io};
+    std::unique_ptr<lwkt::runtime> runtime;
+    std::unique_ptr<usermount> library;
+    std::unique_ptr<puffs_mount> mount;
+    std::unique_ptr<inproc_transport> transport;
+    std::unique_ptr<fuse::opmap> map;
+    std::vector<std::unique_ptr<fuse::dev_channel>> channels;
+
+    // owned by the thread in run()
+    state now = state::created;
+    std::size_t channels_open = 0;
+    bool stop_asked = false;
+    int exit_status = 0;
+    std::chrono::steady_clock::time_point drain_until;
+    std::function<void()> ready;
+
+    void on_init(const std::expected<fuse::init_grant, std::string>& granted);
+    void connection_is_up();
+    void channel_ended();
+    void on_signal();
+    void stop();
+    void drain();
+    void close_channels();
+    void finish();
+    void print_stats() const;
+    [[nodiscard]] bool still_ours() const;
+    void take_mount_away();
+    std::size_t frames_out();
+};
+
+session::session() : impl_(std::make_unique<implementation>()) {}
+
+std::expected<std::unique_ptr<session>, std::string>
+session::create(void* server, const operations& ops, const mount_options& o) {
+    auto mount_point = check_mount_point(o.mountpoint);
+    if (!mount_point) {
+        return std::unexpected(mount_point.error());
+    }
+    if (ops.getattr == nullptr) {
+        return std::unexpected(
+            fmt::format("file server '{}': has no getattr operation", o.subtype));
+    }
+    std::unique_ptr<session> s(new session);
+    implementation& im = *s->impl_;
+    im.options = o;
+    im.mount_point = *mount_point;
+
+    lwkt::runtime_options r;
+    r.cpus = o.cores.empty() ? default_cpus() : o.cores;
+    auto runtime = lwkt::runtime::create(r);
+    if (!runtime) {
+        return std::unexpected(
+            fmt::format("starting {} cores: {}", r.cpus.size(), runtime.error().name()));
+    }
+    im.runtime = std::move(*runtime);
+    const core_id cores = im.runtime->size();
+
+    const fuse::init_options init = init_of(o, cores);
+    if (auto problem = fuse::problem_of(init)) {
+        return std::unexpected(*problem);
+    }
+    im.library = std::make_unique<usermount>(server, ops, o.user, cores);
+    if (auto started = im.library->start(); !started) {
+        return std::unexpected(
+            fmt::format("file server '{}': start: {}", o.subtype, started.error().name()));
+    }
+    im.mount = std::make_unique<puffs_mount>(im.runtime->domain());
+    std::vector<msgport::port*> ports;
+    for (core_id c = 0; c < cores; ++c) {
+        ports.push_back(&im.library->port(c));
+    }
+    im.transport = std::make_unique<inproc_transport>(*im.mount, std::move(ports));
+    im.map = std::make_unique<fuse::opmap>(*im.mount, init,
+                                           [&im](const auto& granted) { im.on_init(granted); });
+
+    auto fd = open_connection(im.mount_point, o);
+    if (!fd) {
+        return std::unexpected(fd.error());
+    }
+    im.mounted = true;
+    im.connection = *fd;
+    fuse::dev_channel_options channel;
+    for (core_id c = 0; c < cores; ++c) {
+        auto clone = c == 0 ? fd : clone_connection(*fd);
+        if (!clone) {
+            return std::unexpected(clone.error());
+        }
+        im.channels.push_back(std::make_unique<fuse::dev_channel>(
+            *clone, im.runtime->at(c), im.runtime->ring_of(c), *im.map, channel,
+            [&im] { boost::asio::post(im.io, [&im] { im.channel_ended(); }); }));
+    }
+    return s;
+}
+
+session::~session() {
+    implementation& im = *impl_;
+    if (im.mounted) {
+        // Creation failed half way: nobody serves the mount, so it must not stay.
+        unmount(im.mount_point, true);
+    }
+}
+
+int session::run(const std::function<void()>& ready) {
+    implementation& im = *impl_;
+    im.ready = ready;
+    boost::system::error_code ignored;
+    for (int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
+        im.signals.add(number, ignored);
+    }
+    im.on_signal();
+    auto work = boost::asio::make_work_guard(im.io);
+    im.mount->set_mounting();
+    if (auto started = im.runtime->start(); !started) {
+        PUFFS_LOG(err, "starting the cores: {}", started.error().name());
+        return 1;
+    }
+    im.now = implementation::state::running;
+    // INIT comes first and on this one; the others follow when it has been answered, so that what
+    // it agreed on is known to every core before its first request.
+    im.channels_open = 1;
+    im.runtime->run_on(0, [&im] { im.channels[0]->open(); });
+    while (im.now != implementation::state::ended) {
+        im.io.run_one();
+    }
+    return im.exit_status;
+}
+
+void session::request_stop() noexcept {
+    boost::asio::post(impl_->io, [im = impl_.get()] { im->stop(); });
+}
+
+// On core 0, before INIT's reply is sent.
+void session::implementation::on_init(const std::expected<fuse::init_grant, std::string>& granted) {
+    if (!granted) {
+        PUFFS_LOG(err, "mount '{}': {}", mount_point, granted.error());
+        boost::asio::post(io, [this] {
+            exit_status = 1;
+            stop();
+        });
+        return;
+    }
+    PUFFS_LOG(info, "{} on {}: transport dev, {} cores, {}", options.subtype, mount_point,
+              channels.size(), granted->describe());
+    mount->set_running();
+    boost::asio::post(io, [this] { connection_is_up(); });
+}
+
+void session::implementation::connection_is_up() {
+    if (stop_asked) {
+        return; // before anybody was told; channels opened from here on would not be closed
+    }
+    for (std::size_t c = 1; c < channels.size() && now == state::running; ++c) {
+        ++channels_open;
+        runtime->run_on(static_cast<core_id>(c), [this, c] { channels[c]->open(); });
+    }
+    // The promise of `ready` is that the mount answers: ask it.
+    struct statfs answer {};
+    if (::statfs(mount_point.c_str(), &answer) < 0) {
+        PUFFS_LOG(err, "mount '{}': does not answer: {}", mount_point, error(errno).name());
+        exit_status = 1;
+        stop();
+        return;
+    }
+    if (ready) {
+        std::exchange(ready, nullptr)();
+    }
+}
+
+void session::implementation::on_signal() {
+    signals.async_wait([this](const boost::system::error_code& failed, int number) {
+        if (failed) {
+            return;
+        }
+        if (number == SIGUSR1) {
+            print_stats();
+        } else if (number != SIGHUP) {
+            stop();
+        }
+        on_signal();
+    });
+}
+
+// The first time: unmount; if it is in use, take the mount point away and serve who is still there.
+// The second time: end the connection now; who is still there gets errors.
+void session::implementation::stop() {
+    if (now == state::ended) {
+        return;
+    }
+    if (stop_asked) {
+        PUFFS_LOG(warn, "stopping '{}' at once", mount_point);
+        take_mount_away();
+        close_channels();
+        return;
+    }
+    stop_asked = true;
+    if (!still_ours()) {
+        mounted = false;
+        return; // the channels have seen it, or are about to
+    }
+    unmount_report report = unmount(mount_point, false);
+    if (report.outcome == unmount_outcome::busy) {
+        PUFFS_LOG(warn,
+                  "{}: detached, serving until its last user is gone; another signal stops at once",
+                  report.text);
+        report = unmount(mount_point, true);
+    }
+    if (report.outcome == unmount_outcome::done) {
+        mounted = false;
+        return; // the channels end by themselves
+    }
+    PUFFS_LOG(err, "{}", report.text);
+    exit_status = 1;
+    close_channels();
+}
+
+void session::implementation::close_channels() {
+    for (std::size_t c = 0; c < channels.size(); ++c) {
+        runtime->run_on(static_cast<core_id>(c), [this, c] { channels[c]->close(); });
+    }
+}
+
+void session::implementation::channel_ended() {
+    if (--channels_open == 0 && now == state::running) {
+        now = state::draining;
+        drain_until = std::chrono::steady_clock::now() + drain_limit;
+        drain();
+    }
+}
+
+std::size_t session::implementation::frames_out() {
+    std::size_t count = 0;
+    for (std::size_t c = 0; c < channels.size(); ++c) {
+        runtime->run_on(static_cast<core_id>(c), [&, c] { count += channels[c]->frames_out(); });
+    }
+    return count;
+}
+
+// Whether the mount at our mount point is the one that we made. After an unmount from outside it is somebody else's:
+// what was mounted there before us, or the mount of our successor. A connection that lives has its mount; one that was
+// aborted leaves a mount that answers nothing.
+bool session::implementation::still_ours() const {
+    if (!mounted) {
+        return false;
+    }
+    pollfd p{connection, POLLIN, 0};
+    if (::poll(&p, 1, 0) < 0 || (p.revents & POLLERR) == 0) {
+        return true;
+    }
+    struct statfs answer {};
+    return ::statfs(mount_point.c_str(), &answer) < 0 &&
+           (errno == ENOTCONN || errno == ECONNABORTED);
+}
+
+void session::implementation::take_mount_away() {
+    if (still_ours()) {
+        unmount(mount_point, true);
+    }
+    mounted = false;
+}
+
+// The connection is gone, but operations may still run: their memory must outlive them.
+void session::implementation::drain() {
+    // Parks without a frame are on their way too: what is fired and forgotten.
+    const std::size_t frames = frames_out();
+    const std::size_t left = std::max(frames, mount->totalpark());
+    if (left == 0) {
+        finish();
+        return;
+    }
+    if (std::chrono::steady_clock::now() >= drain_until) {
+        take_mount_away();
+        PUFFS_LOG(err,
+                  "mount '{}': {} operations did not end within {} s after the mount was gone; "
+                  "leaving them",
+                  mount_point, left, drain_limit.count());
+        spdlog::shutdown();
+        ::_exit(1);
+    }
+    drain_timer.expires_after(drain_poll);
+    drain_timer.async_wait([this](const boost::system::error_code&) { drain(); });
+}
+
+void session::implementation::finish() {
+    take_mount_away(); // aborted by somebody, it is still listed
+    runtime->run_on(0, [this] {
+        mount->userdead();
+        library->finish(true);
+    });
+    if (options.stats) {
+        print_stats();
+    }
+    runtime->stop();
+    PUFFS_LOG(info, "{} on {}: unmounted", options.subtype, mount_point);
+    now = state::ended;
+}
+
+void session::implementation::print_stats() const {
+    std::string text = fmt::format("{} on {}:", options.subtype, mount_point);
+    for (std::size_t c = 0; c < channels.size(); ++c) {
+        const auto& d = channels[c]->stats();
+        const auto& m = mount->counters_of(static_cast<core_id>(c));
+        const auto& s = runtime->at(static_cast<core_id>(c)).sched_stats();
+        const auto get = [](const std::atomic<std::uint64_t>& v) {
+            return v.load(std::memory_order_relaxed);
+        };
+        text += fmt::format(
+            "\n  core {} (CPU {}): requests {} replies {} gone {} refused {} stalls {} waits {}; "
+            "parks enqueued {} replied {} faf {} interrupted {}; switches {} sleeps {} threads "
+            "made {}",
+            c, runtime->cpu_of(static_cast<core_id>(c)), get(d.requests), get(d.replies),
+            get(d.gone), get(d.refused), get(d.stalls), get(d.waits), get(m.enqueued),
+            get(m.replied), get(m.faf), get(m.interrupted), get(s.switches), get(s.sleeps),
+            get(s.created));
+    }
+    PUFFS_LOG(info, "{}", text);
+}
+
+} // namespace puffs::kmod

@@ -1,0 +1,150 @@
+// The transport to a server in this process: the park is the message, nothing is copied (H6).
+#include "mount_state.hh"
+#include "puffs/base/assert.hh"
+#include "puffs/base/log.hh"
+#include "puffs/ipi/send.hh"
+#include "puffs/lwkt/sched.hh"
+#include "puffs/msgport/port.hh"
+
+#include <limits>
+
+namespace puffs::kmod {
+
+void shard::drain(msgport::port& to) {
+    for (;;) {
+        park* p = nullptr;
+        {
+            const ipi::crit_section crit;
+            const auto frame = mount_.getout(std::numeric_limits<std::size_t>::max(), true);
+            if (!frame) {
+                put_off_ = false; // callbacks may have asked for this very call
+                return;
+            }
+            p = &park_of(*frame->handle);
+            ++p->refs_; // this loop's: the reply may come inside the put
+            if ((p->flags_ & park_wantreply) != 0) {
+                ++p->refs_; // the message's, until it comes back
+                mount_.releaseout(*frame->handle, 0);
+                if ((p->flags_ & park_onqueue2) ==
+                    0) { // the mount died: nobody waits for an answer
+                    drop(*p, 2);
+                    continue;
+                }
+            }
+            p->drainer_ = lwkt::thread::current_or_null();
+        }
+        msgport::sendmsg(to, p->delivery_);
+        const ipi::crit_section crit;
+        if (p->drainer_ == lwkt::thread::current_or_null()) {
+            p->drainer_ = nullptr;
+        }
+        drop(*p);
+    }
+}
+
+void shard::returned(msgport::port& self, msgport::msg& m) {
+    auto& state = *static_cast<puffs_mount::implementation*>(
+        static_cast<msgport::replyonly_port&>(self).context());
+    park& p = park_of(static_cast<msg::delivery&>(m));
+    shard& home = state.of(p.home_);
+    ipi::cpu* const here = ipi::cpu::current_or_null();
+    if (here == nullptr) {
+        p.post_.function = [](void* arg, std::intptr_t) {
+            auto& late = *static_cast<park*>(arg);
+            late.mount_->impl_->of(late.home_).arrive(late);
+        };
+        p.post_.arg = &p;
+        ipi::post_from_thread(state.domain.at(p.home_), p.post_);
+        return;
+    }
+    if (here->id() == p.home_) {
+        home.arrive(p);
+        return;
+    }
+    const ipi::crit_section crit;
+    ipi::send(
+        p.home_,
+        [](void* arg, std::intptr_t) {
+            auto& late = *static_cast<park*>(arg);
+            late.mount_->impl_->of(late.home_).arrive(late);
+        },
+        &p);
+}
+
+void shard::arrive(park& p) {
+    bool inside_put = false;
+    {
+        const ipi::crit_section crit;
+        inside_put = p.drainer_ != nullptr && p.drainer_ == lwkt::thread::current_or_null();
+        if (p.taken_) { // fire and forget: the server has let go of it
+            releaseout(p, 0);
+        } else {
+            if ((p.flags_ & park_onqueue2) != 0) {
+                const std::uint64_t used = p.delivery_.result.u64;
+                const std::size_t room = p.delivery_.data.out.size();
+                const int rv = p.delivery_.error != 0 ? p.delivery_.error : p.req_.head.rv;
+                const bool fits = used <= room;
+                reply(p, p.req_, p.delivery_.data.out.first(fits ? used : 0),
+                      fits ? sizeof(msg::request) + used : std::numeric_limits<std::size_t>::max(),
+                      rv);
+            }
+            drop(p); // the message's; ended by userdead meanwhile if it was on no queue
+        }
+    }
+    if (!inside_put) {
+        settle();
+    }
+}
+
+inproc_transport::inproc_transport(puffs_mount& m, std::vector<msgport::port*> ports)
+    : mount_(m), ports_(std::move(ports)), lanes_(ports_.size()) {
+    PUFFS_ASSERT(ports_.size() == m.impl_->shards.size(), "a port is missing for some core");
+    for (lane& l : lanes_) {
+        l.transport = this;
+    }
+    m.attach(*this);
+}
+
+inproc_transport::~inproc_transport() {
+    mount_.detach();
+}
+
+void inproc_transport::notify(core_id core) {
+    if (lwkt::thread::current_or_null() == nullptr || ipi::cpu::current().intr_nest() > 0) {
+        drain_later(core);
+        return;
+    }
+    mount_.impl_->of(core).drain(*ports_[core]);
+}
+
+void inproc_transport::drain_later(core_id core) {
+    lane& l = lanes_[core];
+    if (l.scheduled) {
+        return;
+    }
+    l.scheduled = true;
+    if (lwkt::create(drain_thread, &l, "puffs_drain")) {
+        return;
+    }
+    l.scheduled = false;
+    shard& s = mount_.impl_->of(core); // no memory for a thread: nobody else would take them out
+    const ipi::crit_section crit;
+    while (auto frame = mount_.getout(std::numeric_limits<std::size_t>::max(), true)) {
+        s.releaseout(shard::park_of(*frame->handle), ENOMEM);
+    }
+}
+
+void inproc_transport::drain_thread(void* lane_address) {
+    lane& l = *static_cast<lane*>(lane_address);
+    inproc_transport& t = *l.transport;
+    const core_id core = ipi::cpu::current().id();
+    l.scheduled = false;
+    t.mount_.impl_->of(core).drain(*t.ports_[core]);
+}
+
+void inproc_transport::respond(const msg::request& r, std::string_view text) {
+    PUFFS_LOG(warn, "reply of the file server refused: {} (operation {}, errno {}, node {:#x})",
+              text, r.head.optype, r.head.rv, static_cast<std::uint64_t>(r.head.node));
+}
+
+} // namespace puffs::kmod

@@ -1,0 +1,32 @@
+// base/limits.hh - every limit of the runtime and of the message layers, in one place, each with
+// what happens there.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace puffs::limits {
+
+// Runtime.
+// of one runtime; more: the constructor refuses (einval)
+inline constexpr std::size_t cores = 256;
+inline constexpr std::size_t cacheline_bytes = 64; // what two cores must not share
+// of a ring between two cores; full: sender serves its own and waits
+inline constexpr std::size_t ipiq_slots = 256;
+inline constexpr int ipi_nesting = 20; // handlers in handlers; deeper: panic
+// entries that a core may take aside while its handlers wait for room in a ring; more: panic
+inline constexpr std::size_t ipi_aside = 65536;
+// light threads kept by a core; more are freed
+inline constexpr std::size_t cached_threads = 64;
+inline constexpr std::size_t stack_bytes = 128 * 1024; // of a light thread, plus one guard page
+
+// Messages and parks.
+// in flight, one mount, one core; full: ingress stops reading
+inline constexpr std::size_t parks_per_core = 4096;
+inline constexpr std::size_t name_bytes = 255; // of one component; longer: enametoolong
+inline constexpr std::size_t symlink_bytes = 4095;
+inline constexpr std::size_t xattr_name_bytes = 255;
+inline constexpr std::size_t xattr_value_bytes = 65536;
+inline constexpr std::size_t payload_bytes = 1024 * 1024; // data of one read or write request
+
+} // namespace puffs::limits

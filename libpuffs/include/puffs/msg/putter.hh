@@ -1,0 +1,58 @@
+// msg/putter.hh - the interface between the two halves: how requests leave the kernel half and
+// replies enter it.
+//
+// Implemented by kmod-shim/msgif (puffs_mount), and by a faulting one in tests; used by the
+// in-process transport and by transports to other processes.
+//
+// Ownership:  a frame got out belongs to the caller until releaseout; the request and its runs stay
+//             valid until the reply is dispatched, or for fire-and-forget until releaseout.
+// Threading:  on a core of the mount: getout takes from that core's queue; dispatch may be called
+//             on any core, replies travel to the home core of their id.
+// Blocks:     getout without nonblock: the light thread. Others never.
+// Source:     NetBSD sys/dev/putter (five operations).
+#pragma once
+
+#include "puffs/base/error.hh"
+#include "puffs/msg/request.hh"
+#include "puffs/msgport/msg.hh"
+
+#include <cstddef>
+
+namespace puffs::msg {
+
+// A request on its way: the message that the server's port receives. Embedded in the kernel half's park. When it comes
+// back, its error is the request's rv (or, if 0, head.rv is) and its result.u64 the bytes of `out` that the reply uses.
+struct delivery : msgport::msg {
+    request* req = nullptr;
+    payload data;
+};
+
+struct frame {
+    delivery* handle = nullptr;
+    std::size_t length = 0; // copylen
+};
+
+class putter {
+  public:
+    virtual ~putter() = default;
+    // getout - oldest request of this core's queue to the server (F30).
+    // Errors:   enxio the mount does not run; ewouldblock nothing there and nonblock; e2big the
+    //           next one is longer than maxsize (it stays queued); eintr or erestart the wait was
+    //           interrupted.
+    virtual result<frame> getout(std::size_t maxsize, bool nonblock) = 0;
+    // releaseout - the frame has been handed over (status 0) or could not be (an errno, which
+    // completes the request) (F31).
+    virtual void releaseout(delivery& handle, int status) = 0;
+    // waitcount - requests waiting on this core's queue (F32).
+    [[nodiscard]] virtual std::size_t waitcount() const = 0;
+    // dispatch - something the server sends: a reply (class vn or vfs), a flush call, an unmount
+    // request (F37). `length` is the frame's length as received; `out_bytes` what it carried
+    // besides the request.
+    virtual void dispatch(const request& req, std::span<const std::byte> out_bytes,
+                          std::size_t length) = 0;
+    // close - the server is gone: everything in flight ends with enxio, the mount goes (U12, U13).
+    // Idempotent.
+    virtual void close() = 0;
+};
+
+} // namespace puffs::msg

@@ -1,0 +1,105 @@
+// server/usermount.hh - the library's side of one mount: requests in, operations called, replies
+// out.
+//
+// Each core has a port; a request that arrives there runs at once on the light thread that brought
+// it (putonly port, H6), under the mount's concurrency policy. The message comes back as its port's
+// put returns: its error is the request's rv, its result.u64 the bytes of `out` that the reply uses.
+//
+//   policy   | what the author of a server may assume
+//   per_node | two operations never run at once on one node; an operation has all its nodes
+//   serial   | one operation at a time in the mount
+//   parallel | nothing
+// Whatever the policy, reclaim runs alone on its node, once, and start and unmount run alone.
+//
+// Units:      timeouts std::chrono; absent timeouts in replies are the mount's.
+// Full:       nodes_max live nodes: operations that would name one more answer enfile.
+// Ownership:  refers to the file server and its operations; owns the node table.
+// Threading:  constructed and destroyed by an ordinary thread while no core serves it; port(c) is
+//             used on core c.
+// Blocks:     a request blocks its light thread where the policy or the operation waits.
+// Errors:     an exception out of an operation becomes eio and one log line naming operation and
+//             node.
+// Source:     NetBSD libpuffs struct puffs_usermount (idea).
+#pragma once
+
+#include "puffs/msg/putter.hh"
+#include "puffs/server/ops.hh"
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+namespace puffs {
+
+enum class policy : std::uint8_t { per_node, serial, parallel };
+
+struct usermount_options {
+    policy concurrency = policy::per_node;
+    std::chrono::nanoseconds entry_timeout = std::chrono::seconds(1);
+    std::chrono::nanoseconds attr_timeout = std::chrono::seconds(1);
+    std::chrono::nanoseconds negative_timeout = std::chrono::nanoseconds(0);
+    std::uint64_t root_id = 1; // the server's id of the root directory
+    bool read_only = false;    // what would change something answers erofs
+    bool trace = false;        // -d: one log line a request and reply
+    std::uint32_t nodes_max = 1U << 24;
+};
+
+class node_table;
+struct call;
+
+class usermount {
+  public:
+    // Lifetime:  `server` and `ops` outlive the usermount.
+    usermount(void* server, const operations& ops, const usermount_options& o, core_id cores);
+    ~usermount();
+    usermount(const usermount&) = delete;
+    usermount& operator=(const usermount&) = delete;
+
+    [[nodiscard]] msgport::port& port(core_id c) noexcept;
+    [[nodiscard]] const usermount_options& options() const noexcept { return options_; }
+    [[nodiscard]] node& root() noexcept;
+    [[nodiscard]] std::size_t live_nodes() const noexcept;
+
+    // Calls the server's start. Any thread, before requests flow.
+    // Errors:    enosys the server has no getattr; what the server's start answers; eio it threw.
+    result<void> start();
+    // Reclaims all live nodes but the root (the kernel gives back nothing at unmount), then calls the
+    // server's unmount. On a light thread or an ordinary one, after the last request; later requests
+    // answer enxio. Idempotent.
+    void finish(bool force) noexcept;
+
+    // execute - runs the operation of one request and fills in its reply: values, rv; returns how many
+    // bytes of `out` it used. The body of the port; public for tests and for transports to other
+    // processes. noexcept: this is the wall.
+    // Requires:  a light thread or an ordinary one, holding none of the mount's locks.
+    // Errors:    in rv: what the operation answers; estale the cookie names no live node; enotdir,
+    //            eisdir, einval, enametoolong for requests that make no sense; erofs; eio the server
+    //            threw; eproto the server answered nonsense, which is logged; eopnotsupp a class or
+    //            operation that this side does not know.
+    std::size_t execute(msg::request& req, msg::payload data) noexcept;
+
+    // take_back - the reply that execute filled in could not be given to who asked: undoes what it
+    // counted, that is, lookups of the nodes that it names, and closes the file that it opened.
+    // `out_bytes`: what execute returned.
+    void take_back(const msg::request& req, const msg::payload& data,
+                   std::size_t out_bytes) noexcept;
+
+  private:
+    friend struct call;
+    void run(call& c) noexcept PUFFS_NO_TSA;
+    void reclaim(node& n) noexcept;
+
+    // constant after construction
+    void* const server_;
+    const operations& ops_;
+    const usermount_options options_;
+    const std::unique_ptr<node_table> nodes_;
+    struct ports;
+    const std::unique_ptr<ports> ports_;
+
+    lwkt::mutex serial_;                // policy serial: held over each request
+    std::atomic<bool> finished_{false}; // relaxed: set after the last request
+};
+
+} // namespace puffs

@@ -1,0 +1,47 @@
+// lock_set.hh - the nodes that one operation has locked, under the policy per_node.
+//
+// Locks are taken in the order of the nodes' addresses; what turns out to be needed later is only
+// tried, so that no two operations can wait for each other. A node is locked once however often it is
+// named. Under the other policies every call succeeds and locks nothing.
+//
+// Full:       `capacity` nodes, two directories, their two targets, and two targets of an earlier try.
+// Ownership:  refers to nodes that the operation holds for longer than the set lives.
+// Threading:  the operation's thread.
+// Blocks:     lock(): until the nodes are free.
+// Source:     spec X8.
+#pragma once
+
+#include "puffs/server/usermount.hh"
+
+#include <array>
+#include <cstddef>
+#include <initializer_list>
+#include <span>
+
+namespace puffs {
+
+class lock_set {
+  public:
+    static constexpr std::size_t capacity = 6;
+
+    explicit lock_set(policy p) noexcept : active_(p == policy::per_node) {}
+    lock_set(policy p, node& n) noexcept : lock_set(p) { lock({&n}); }
+    ~lock_set() { unlock(); }
+    lock_set(const lock_set&) = delete;
+    lock_set& operator=(const lock_set&) = delete;
+
+    // Requires: nothing is locked yet. Null pointers are left out.
+    void lock(std::initializer_list<node*> nodes) noexcept { lock(std::span(nodes)); }
+    void lock(std::span<node* const> nodes) noexcept;
+    // True when the set has the node's lock, now or from before.
+    [[nodiscard]] bool try_add(node& n) noexcept;
+    void unlock() noexcept;
+
+  private:
+    [[nodiscard]] bool has(const node& n) const noexcept;
+    const bool active_;
+    std::size_t count_ = 0;
+    std::array<node*, capacity> held_{};
+};
+
+} // namespace puffs

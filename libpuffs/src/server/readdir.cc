@@ -1,0 +1,82 @@
+// readdir, plain and plus.
+#include "call.hh"
+#include "plus_entries.hh"
+#include "puffs/base/log.hh"
+
+#include <vector>
+
+namespace puffs::handlers {
+
+namespace {
+
+using found_entries = std::vector<std::optional<call::entry>>; // one a packed record
+
+// Looks up every name; one that cannot be found gets no node. Requires: c.n is locked.
+found_entries find_all(call& c, std::span<std::byte> packed) {
+    found_entries all;
+    for (plus_entries at(packed); at.next();) {
+        at.set_info({});
+        auto& e = all.emplace_back();
+        if (at.name() == "." || at.name() == "..") {
+            continue;
+        }
+        if (auto found = c.find(*c.n, at.name())) {
+            e = std::move(*found);
+        }
+    }
+    return all;
+}
+
+// Names the nodes in the reply, each with its attributes. An entry that fails goes without a node:
+// those before it are counted, and must be told. Requires: nothing is locked.
+void name_all(call& c, std::span<std::byte> packed, found_entries all) {
+    auto e = all.begin();
+    for (plus_entries at(packed); at.next(); ++e) {
+        if (!*e) {
+            continue;
+        }
+        msg::newinfo made;
+        const std::uint64_t id = (*e)->held->id();
+        try {
+            if (c.name_node(made, *std::exchange(*e, std::nullopt), false)) {
+                at.set_info(made);
+            }
+        } catch (...) {
+            PUFFS_LOG(err, "getattr on node {} threw: {}", id, what_was_thrown());
+        }
+    }
+}
+
+} // namespace
+
+result<void> readdir(call& c) {
+    auto& a = c.args().io;
+    a.done = 0;
+    if (c.ops().readdir == nullptr) {
+        return fail(ENOSYS);
+    }
+    c.set_handle(a.handle);
+    const bool plus = a.plus != 0;
+    dirents out(c.room(a.size), plus);
+    found_entries found;
+    {
+        lock_set locks(c.how(), *c.n);
+        if (const auto done = c.ops().readdir(c.server(), c.ctx, *c.n, out, a.offset); !done) {
+            return done;
+        }
+        if (out.used_bytes() == 0 && out.refused()) {
+            return fail(EINVAL); // no room for one entry; an empty answer would mean the end
+        }
+        if (plus) {
+            found = find_all(c, c.data.out.first(out.used_bytes()));
+        }
+    }
+    if (plus) {
+        name_all(c, c.data.out.first(out.used_bytes()), std::move(found));
+    }
+    a.done = static_cast<std::uint32_t>(out.used_bytes());
+    c.out_bytes = out.used_bytes();
+    return {};
+}
+
+} // namespace puffs::handlers

@@ -1,0 +1,86 @@
+# The order of the layers, enforced: scripts/layers.txt says what is below what, a layer may depend only on layers below
+# it, and a test links the closure of its layer and nothing above it, so that an upward call does not link.
+
+# Sets `out` to everything below `layer`, as PUFFS_LAYERS_FILE has it.
+function(puffs_layers_below layer out)
+  file(STRINGS ${PUFFS_LAYERS_FILE} lines REGEX "^[a-z]")
+  foreach(line IN LISTS lines)
+    string(REGEX MATCH "^([a-z_]+):(.*)$" matched "${line}")
+    set(name ${CMAKE_MATCH_1})
+    separate_arguments(direct UNIX_COMMAND "${CMAKE_MATCH_2}")
+    set(below_${name} ${direct})
+    foreach(dep IN LISTS direct)
+      list(APPEND below_${name} ${below_${dep}})
+    endforeach()
+    list(APPEND known ${name})
+  endforeach()
+  if(NOT layer IN_LIST known)
+    message(FATAL_ERROR "layer '${layer}' is not in ${PUFFS_LAYERS_FILE}")
+  endif()
+  set(${out} ${below_${layer}} PARENT_SCOPE)
+endfunction()
+
+# puffs_layer(NAME HEADERS ... SOURCES ... DEPS ... LIBS ... [BASE_DIR dir])
+#   HEADERS  public headers, installed; paths relative to the calling CMakeLists.txt
+#   DEPS     layers below this one that it uses directly
+#   LIBS     libraries outside the project
+#   BASE_DIR what HEADERS are included relative to; libpuffs/include unless given
+function(puffs_layer name)
+  cmake_parse_arguments(A "" "BASE_DIR" "HEADERS;SOURCES;DEPS;LIBS" ${ARGN})
+  if(A_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "puffs_layer(${name}): unknown arguments ${A_UNPARSED_ARGUMENTS}")
+  endif()
+  if(NOT A_BASE_DIR)
+    set(A_BASE_DIR ${PROJECT_SOURCE_DIR}/libpuffs/include)
+  endif()
+  puffs_layers_below(${name} below)
+  add_library(puffs_${name} OBJECT)
+  target_sources(puffs_${name}
+    PRIVATE ${A_SOURCES}
+    PUBLIC FILE_SET HEADERS BASE_DIRS ${A_BASE_DIR} FILES ${A_HEADERS})
+  target_link_libraries(puffs_${name} PUBLIC puffs_options ${A_LIBS})
+  target_include_directories(puffs_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+  set(closure puffs_${name})
+  foreach(dep IN LISTS A_DEPS)
+    if(NOT dep IN_LIST below OR NOT TARGET puffs_${dep})
+      message(FATAL_ERROR "layer '${name}' depends on '${dep}', which is not below it")
+    endif()
+    target_link_libraries(puffs_${name} PUBLIC puffs_${dep})
+    get_target_property(closure_of_dep puffs_${dep} PUFFS_CLOSURE)
+    list(APPEND closure ${closure_of_dep})
+  endforeach()
+  list(REMOVE_DUPLICATES closure)
+  set_target_properties(puffs_${name} PROPERTIES
+    PUFFS_CLOSURE "${closure}" PUFFS_BASE_DIR "${A_BASE_DIR}" PUFFS_LIBS "${A_LIBS}")
+  set_property(GLOBAL APPEND PROPERTY PUFFS_LAYERS puffs_${name})
+endfunction()
+
+# puffs_test(NAME LAYER layer SOURCES ... LIBS ... [TIMEOUT seconds] [LABELS ...])
+#   a GoogleTest executable of one layer: linked to the closure of that layer and nothing above it
+function(puffs_test name)
+  cmake_parse_arguments(A "" "LAYER;TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  get_target_property(closure puffs_${A_LAYER} PUFFS_CLOSURE)
+  add_executable(${name} ${A_SOURCES})
+  target_link_libraries(${name} PRIVATE ${closure} ${A_LIBS} GTest::gmock GTest::gtest_main)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  set_target_properties(${name} PROPERTIES PUFFS_IS_TEST ON)
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 120)
+  endif()
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}" SKIP_RETURN_CODE 77)
+endfunction()
+
+# puffs_fuzzer(NAME LAYER layer SOURCES ... LIBS ...)
+#   a libFuzzer executable of one layer; built with PUFFS_FUZZ only
+function(puffs_fuzzer name)
+  cmake_parse_arguments(A "" "LAYER" "SOURCES;LIBS" ${ARGN})
+  if(NOT PUFFS_FUZZ)
+    return()
+  endif()
+  get_target_property(closure puffs_${A_LAYER} PUFFS_CLOSURE)
+  add_executable(${name} ${A_SOURCES})
+  target_link_libraries(${name} PRIVATE ${closure} ${A_LIBS})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+endfunction()

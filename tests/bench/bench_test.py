@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""scripts/bench gives figures for the floor and the peers, reports what is missing, and leaves no mount behind.
+
+Usage: bench_test.py ROOT BUILD_DIR. Skips (77) where /dev/fuse cannot be opened.
+"""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ROOT, BUILD = (os.path.abspath(path) for path in sys.argv[1:3])
+del sys.argv[1:3]
+SHORT = [f"{ROOT}/scripts/bench", "--no-build", "--build-dir", BUILD, "--repeat", "2", "--time-ms", "20"]
+TIMEOUT_S = 90
+WORKS = ("stat-same", "stat-other", "stat-free", "stat-two", "read-4k", "write-4k", "read-1m", "write-1m")
+
+
+def mounts_below(folder):
+    with open("/proc/self/mountinfo", encoding="utf-8") as table:
+        return [line for line in table if line.split()[4].startswith(folder)]
+
+
+class BenchTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.environment = os.environ | {"TMPDIR": self.folder}
+
+    def bench(self, *arguments):
+        done = subprocess.run([*SHORT, *arguments], env=self.environment, capture_output=True, text=True,
+                              timeout=TIMEOUT_S, check=False)
+        self.assertEqual(mounts_below(self.folder), [])
+        self.assertEqual(os.listdir(self.folder), [])
+        return done
+
+    def child_of(self, process, argument):
+        for child in pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            if argument in pathlib.Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
+        return self.fail(f"no child with {argument}")
+
+    def test_every_work_has_figures_of_floor_and_peer(self):
+        with tempfile.NamedTemporaryFile() as report:
+            done = self.bench("--only", ",".join(WORKS), "--servers", "floor,floor-all,libfuse-single,libfuse-mt-clone-free", "--json", report.name)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            results = json.load(report)["results"]
+        seen = {(row["work"], row["server"]): row for row in results}
+        for work in WORKS:
+            self.assertEqual(len(seen[work, "floor"]["samples"]), 2)
+            self.assertGreater(seen[work, "floor"]["ops_per_s"], 0)
+        self.assertGreater(seen["stat-same", "libfuse-single"]["to_floor"], 0)
+        self.assertEqual(seen["stat-same", "libfuse-single"]["to_libfuse"], 1)
+        self.assertIn("libfuse-mt-clone-free", done.stdout)
+
+    def test_a_server_that_is_not_built_is_reported(self):
+        bare = pathlib.Path(self.folder, "bare/tests/bench")
+        bare.mkdir(parents=True)
+        for name in ("bench_client", "floor_dev"):
+            (bare / name).symlink_to(f"{BUILD}/tests/bench/{name}")
+        done = subprocess.run([*SHORT, "--build-dir", str(bare.parent.parent), "--only", "stat-same", "--servers",
+                               "floor,libfuse-mt"], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"not measured: libfuse-mt: missing: tests/bench/peer_libfuse")
+
+    def test_sigterm_unmounts(self):
+        with subprocess.Popen([*SHORT, "--repeat", "100000", "--only", "stat-same", "--servers", "floor"],
+                              env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as bench:
+            end = time.monotonic() + TIMEOUT_S
+            while not mounts_below(self.folder) and time.monotonic() < end:
+                time.sleep(0.01)
+            self.assertNotEqual(mounts_below(self.folder), [])
+            bench.send_signal(signal.SIGTERM)
+            self.assertEqual(bench.wait(TIMEOUT_S), 1)
+        self.assertEqual(mounts_below(self.folder), [])
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_a_server_that_dies_is_told_and_the_others_go_on(self):
+        with subprocess.Popen([*SHORT, "--repeat", "40", "--only", "stat-same", "--servers", "floor,floor-ring"],
+                              env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as bench:
+            end = time.monotonic() + TIMEOUT_S
+            while len(mounts_below(self.folder)) < 2 and time.monotonic() < end:
+                time.sleep(0.01)
+            os.kill(self.child_of(bench, b"--loop\0read"), signal.SIGKILL)
+            out, errors = bench.communicate(timeout=TIMEOUT_S)
+        self.assertEqual(bench.returncode, 1)
+        self.assertRegex(errors, r"bench: floor: stat-same: .*")
+        self.assertRegex(out, r"floor-ring +0 +\d")
+        self.assertEqual(mounts_below(self.folder), [])
+
+
+if __name__ == "__main__":
+    try:
+        os.close(os.open("/dev/fuse", os.O_RDWR))
+    except OSError as error:
+        print(f"skipped: /dev/fuse: {error.strerror}")
+        sys.exit(77)
+    unittest.main(verbosity=2)

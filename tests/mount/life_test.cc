@@ -1,0 +1,311 @@
+// How mounts begin and end: errors at start, signals, dead servers, ordinary users.
+#include "support/mount/mounted.hh"
+
+#include <csignal>
+#include <fcntl.h>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace puffs::test {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::HasSubstr;
+
+constexpr uid_t ordinary_user = 65534; // nobody
+
+std::string read_file(const std::filesystem::path& path) {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// Starts a server that must refuse, and returns what it says; nothing may stay mounted.
+run_result refused(const std::vector<std::string>& command, const run_options& o = {}) {
+    run_result r = run(command, o);
+    EXPECT_EQ(r.status, 1) << r.output;
+    EXPECT_EQ(std::ranges::count(r.output, '\n'), 1) << "want one line, got: " << r.output;
+    EXPECT_FALSE(is_mount_point(command.back()));
+    return r;
+}
+
+TEST(hello_mounted, serves_its_file_and_unmounts_on_sigterm) {
+    mounted_server s(HELLO);
+    ASSERT_TRUE(s.ready()) << s.start_line() << s.log();
+    EXPECT_THAT(read_file(s.path() / "hello"), HasSubstr("ello"));
+    EXPECT_EQ(shell("ls " + s.path().string()).output, "hello\n");
+    s.stop();
+}
+
+TEST(hello_mounted, logs_transport_and_negotiation) {
+    mounted_server s(HELLO);
+    ASSERT_TRUE(s.ready());
+    EXPECT_THAT(s.log(), HasSubstr("transport dev"));
+    EXPECT_THAT(s.log(), HasSubstr("granted"));
+    s.stop();
+}
+
+TEST(hello_mounted, goes_to_the_background_and_the_parent_returns_when_it_answers) {
+    temp_dir dir;
+    const std::string mnt = dir.path() / "mnt";
+    std::filesystem::create_directory(mnt);
+    const run_result started = run({HELLO, mnt});
+    ASSERT_EQ(started.status, 0) << started.output;
+    EXPECT_TRUE(is_mount_point(mnt));
+    EXPECT_THAT(read_file(mnt + "/hello"), HasSubstr("ello"));
+    EXPECT_EQ(run({"umount", mnt}).status, 0);
+    EXPECT_FALSE(is_mount_point(mnt));
+}
+
+TEST(hello_mounted, unmounting_from_outside_ends_the_server_cleanly) {
+    mounted_server s(HELLO);
+    ASSERT_TRUE(s.ready());
+    ASSERT_EQ(::umount2(s.path().c_str(), 0), 0);
+    EXPECT_EQ(s.wait(seconds(10)), 0) << s.log();
+}
+
+TEST(hello_mounted, ordinary_user_mounts_uses_and_unmounts) {
+    struct stat before {};
+    ASSERT_EQ(::stat("/dev/fuse", &before), 0);
+    ::chmod("/dev/fuse", 0666); // as distributions have it
+    {
+        mounted_server s(HELLO,
+                         {.arguments = {}, .uid = ordinary_user, .start_limit = seconds(20)});
+        EXPECT_TRUE(s.ready()) << s.start_line() << s.log();
+        const run_options as_user{.limit = seconds(10), .uid = ordinary_user, .environment = {}};
+        EXPECT_THAT(run({"cat", s.path() / "hello"}, as_user).output, HasSubstr("ello"));
+        s.stop();
+    }
+    ::chmod("/dev/fuse", before.st_mode & 07777);
+}
+
+TEST(start_errors, mount_point_missing) {
+    EXPECT_THAT(refused({HELLO, "-f", "/nonexistent/mnt"}).output,
+                HasSubstr("mount point '/nonexistent/mnt': No such file"));
+}
+
+TEST(start_errors, mount_point_no_directory) {
+    temp_dir dir;
+    const std::string file = dir.path() / "file";
+    std::ofstream(file) << "x";
+    EXPECT_THAT(refused({HELLO, "-f", file}).output, HasSubstr("not a directory"));
+}
+
+TEST(start_errors, mount_point_not_ours) {
+    temp_dir dir;
+    EXPECT_THAT(refused({HELLO, "-f", dir.path()},
+                        {.limit = seconds(10), .uid = ordinary_user, .environment = {}})
+                    .output,
+                HasSubstr("not ours"));
+}
+
+TEST(start_errors, fusermount3_missing) {
+    temp_dir dir;
+    ASSERT_EQ(::chown(dir.path().c_str(), ordinary_user, ordinary_user), 0);
+    EXPECT_THAT(
+        refused({HELLO, "-f", dir.path()},
+                {.limit = seconds(10), .uid = ordinary_user, .environment = {"PATH=/nonexistent"}})
+            .output,
+        HasSubstr("fusermount3: not found"));
+}
+
+// A mount namespace of our own, in which /dev is another one.
+TEST(start_errors, dev_fuse_missing_or_not_permitted) {
+    temp_dir dir;
+    const std::string mnt = dir.path() / "mnt";
+    std::filesystem::create_directory(mnt);
+    const run_result missing =
+        run({"unshare", "-m", "bash", "-c",
+             std::string("mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && exec ") +
+                 HELLO + " -f " + mnt});
+    EXPECT_EQ(missing.status, 1);
+    EXPECT_THAT(missing.output, HasSubstr("/dev/fuse: No such file"));
+
+    ASSERT_EQ(::chown(mnt.c_str(), ordinary_user, ordinary_user), 0);
+    const run_result denied =
+        run({"unshare", "-m", "bash", "-c",
+             std::string("mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && mknod -m 600 "
+                         "/dev/fuse c 10 229 && exec setpriv --reuid=65534 --clear-groups ") +
+                 HELLO + " -f " + mnt});
+    EXPECT_EQ(denied.status, 1);
+    EXPECT_THAT(denied.output, HasSubstr("/dev/fuse: Permission denied"));
+}
+
+TEST(start_errors, unknown_option) {
+    temp_dir dir;
+    EXPECT_THAT(refused({HELLO, "-f", "-o", "colour=blue", dir.path()}).output,
+                HasSubstr("unknown option 'colour'"));
+    EXPECT_THAT(refused({MEMFS, "-f", "-o", "colour=blue", dir.path()}).output,
+                HasSubstr("unknown option 'colour'"));
+}
+
+TEST(start_errors, value_out_of_range) {
+    temp_dir dir;
+    for (const char* option : {"attr_timeout=-1", "attr_timeout=soon", "max_write=1",
+                               "max_write=2G", "policy=none", "size=1", "size=200%", "mode=99",
+                               "max_background=0", "readdirplus=maybe", "attr_timeout"}) {
+        const std::string name = std::string(option).substr(0, std::string(option).find('='));
+        EXPECT_THAT(refused({MEMFS, "-f", "-o", option, dir.path()}).output, HasSubstr(name));
+    }
+    EXPECT_THAT(refused({HELLO, "-f", "--cores=7-3", dir.path()}).output, HasSubstr("--cores=7-3"));
+    EXPECT_THAT(refused({HELLO, "-f", "--log-level=loud", dir.path()}).output,
+                HasSubstr("--log-level=loud"));
+    refused({HELLO, "-f", "--cores=4000", dir.path()});
+}
+
+TEST(start_errors, server_throws_at_start) {
+    temp_dir dir;
+    for (const char* mode :
+         {"-f", "--stats"}) { // in the foreground, and through the parent of one in the background
+        EXPECT_THAT(refused({UNRULY, mode, "-o", "throw_at_start", dir.path()}).output,
+                    HasSubstr("told to throw"));
+        EXPECT_THAT(refused({UNRULY, mode, "-o", "fail_at_start", dir.path()}).output,
+                    HasSubstr("eio"));
+    }
+}
+
+TEST(start_errors, go_through_the_ready_descriptor_too) {
+    mounted_server s(UNRULY,
+                     {.arguments = {"-o", "throw_at_start"}, .uid = 0, .start_limit = seconds(10)});
+    EXPECT_FALSE(s.ready());
+    EXPECT_THAT(s.start_line(), HasSubstr("error: "));
+    EXPECT_EQ(s.wait(seconds(5)), 1);
+}
+
+TEST(help, names_every_option) {
+    const run_result r = run({MEMFS, "--help"});
+    EXPECT_EQ(r.status, 0);
+    for (const char* word : {"-f", "-d", "-o", "--cores", "--log-level", "--ready-fd", "--stats",
+                             "--version", "allow_other", "default_permissions", "attr_timeout",
+                             "entry_timeout", "fsname", "subtype", "max_read", "size="}) {
+        EXPECT_THAT(r.output, HasSubstr(word));
+    }
+    EXPECT_THAT(run({MEMFS, "--version"}).output, HasSubstr("puffs "));
+}
+
+// spec: X7
+TEST(operation_errors, exception_becomes_eio_and_the_mount_goes_on) {
+    mounted_server s(UNRULY);
+    ASSERT_TRUE(s.ready());
+    for (int i = 0; i < 3; ++i) {
+        const int fd = ::open((s.path() / "throws").c_str(), O_RDWR);
+        ASSERT_GE(fd, 0);
+        char byte = 0;
+        EXPECT_EQ(::read(fd, &byte, 1), -1);
+        EXPECT_EQ(errno, EIO);
+        EXPECT_EQ(::write(fd, &byte, 1), -1);
+        EXPECT_EQ(errno, EIO);
+        ::close(fd);
+    }
+    EXPECT_EQ(read_file(s.path() / "fine"), "fine\n");
+    EXPECT_THAT(s.log(), HasSubstr("told to throw"));
+    s.stop();
+}
+
+// spec: X4 F41
+TEST(operation_errors, errno_that_linux_has_not_is_answered_with_an_error) {
+    mounted_server s(UNRULY);
+    ASSERT_TRUE(s.ready());
+    const int fd = ::open((s.path() / "refuses").c_str(), O_RDONLY);
+    ASSERT_GE(fd, 0);
+    char byte = 0;
+    EXPECT_EQ(::read(fd, &byte, 1), -1); // and it does not hang
+    ::close(fd);
+    s.stop();
+}
+
+TEST(stopping, busy_mount_is_detached_and_served_until_its_last_user_is_gone) {
+    mounted_server s(UNRULY);
+    ASSERT_TRUE(s.ready());
+    const int fd = ::open((s.path() / "fine").c_str(), O_RDONLY);
+    ASSERT_GE(fd, 0);
+    s.signal(SIGTERM);
+    for (int i = 0; i < 2000 && s.mounted(); ++i) {
+        ::usleep(1000);
+    }
+    EXPECT_FALSE(s.mounted());
+    EXPECT_EQ(s.wait(milliseconds(100)), -1) << "ended although a file was open";
+    char text[8] = {};
+    EXPECT_EQ(::read(fd, text, sizeof(text)), 5);
+    ::close(fd);
+    EXPECT_EQ(s.wait(seconds(10)), 0) << s.log();
+}
+
+TEST(stopping, second_signal_during_shutdown_stops_at_once) {
+    mounted_server s(UNRULY);
+    ASSERT_TRUE(s.ready());
+    const int fd = ::open((s.path() / "fine").c_str(), O_RDONLY);
+    ASSERT_GE(fd, 0);
+    s.signal(SIGINT);
+    for (int i = 0; i < 2000 && s.mounted(); ++i) {
+        ::usleep(1000);
+    }
+    s.signal(SIGINT);
+    EXPECT_GE(s.wait(seconds(10)), 0) << "still there";
+    char byte = 0;
+    EXPECT_EQ(::read(fd, &byte, 1), -1);
+    ::close(fd);
+}
+
+// spec: U12 U13
+TEST(stopping, connection_aborted_through_fusectl) {
+    ASSERT_EQ(shell("mountpoint -q /sys/fs/fuse/connections || mount -t fusectl none "
+                    "/sys/fs/fuse/connections")
+                  .status,
+              0);
+    mounted_server s(UNRULY);
+    ASSERT_TRUE(s.ready());
+    std::ofstream("/sys/fs/fuse/connections/" + std::to_string(s.connection()) + "/abort") << "1\n";
+    EXPECT_GE(s.wait(seconds(10)), 0) << s.log();
+    EXPECT_FALSE(s.mounted());
+    EXPECT_THAT(s.log(), HasSubstr("aborted"));
+}
+
+// spec: X7 U12
+TEST(stopping, server_killed_with_a_hundred_callers_blocked) {
+    mounted_server s(UNRULY,
+                     {.arguments = {"-o", "slow_ms=60000"}, .uid = 0, .start_limit = seconds(20)});
+    ASSERT_TRUE(s.ready());
+    constexpr int callers = 100;
+    std::vector<pid_t> children;
+    const std::string slow = s.path() / "slow";
+    for (int i = 0; i < callers; ++i) {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            const int fd = ::open(slow.c_str(), O_RDONLY);
+            char byte = 0;
+            ::_exit(fd >= 0 && ::read(fd, &byte, 1) < 0 ? 0 : 1);
+        }
+        children.push_back(child);
+    }
+    // All of them are in the kernel, waiting for the reply.
+    const std::string waiting =
+        "/sys/fs/fuse/connections/" + std::to_string(s.connection()) + "/waiting";
+    ASSERT_EQ(shell("mountpoint -q /sys/fs/fuse/connections || mount -t fusectl none "
+                    "/sys/fs/fuse/connections")
+                  .status,
+              0);
+    for (int i = 0; i < 10000 && std::atoi(read_file(waiting).c_str()) < callers; ++i) {
+        ::usleep(1000);
+    }
+    EXPECT_GE(std::atoi(read_file(waiting).c_str()), callers);
+    const auto killed = std::chrono::steady_clock::now();
+    s.signal(SIGKILL);
+    for (pid_t child : children) {
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0)
+            << "a caller did not get an error";
+    }
+    EXPECT_LT(std::chrono::steady_clock::now() - killed, seconds(1));
+    EXPECT_EQ(s.wait(seconds(5)), 128 + SIGKILL);
+    EXPECT_EQ(run({"umount", s.path()}).status, 0);
+}
+
+} // namespace
+} // namespace puffs::test

@@ -1,0 +1,51 @@
+// The table of POSIX checks on a mounted memfs.
+#include "posix/checks.hh"
+#include "support/mount/mounted.hh"
+
+#include <gtest/gtest.h>
+#include <memory>
+
+namespace puffs::test {
+namespace {
+
+class memfs_posix : public testing::TestWithParam<posix_check> {
+  public:
+    static void SetUpTestSuite() {
+        server = std::make_unique<mounted_server>(
+            MEMFS, server_options{.arguments = {"-o", "size=512M,allow_other"},
+                                  .uid = 0,
+                                  .start_limit = std::chrono::seconds(20)});
+    }
+    static void TearDownTestSuite() {
+        if (server->ready()) {
+            server->stop();
+        }
+        server.reset();
+    }
+
+  protected:
+    static inline std::unique_ptr<mounted_server> server;
+};
+
+TEST_P(memfs_posix, holds) {
+    ASSERT_TRUE(server->ready()) << server->start_line() << server->log();
+    const std::filesystem::path dir = server->path() / GetParam().name;
+    std::filesystem::create_directory(dir);
+    GetParam().run(dir);
+    std::filesystem::remove_all(dir);
+}
+
+std::string name_of(const testing::TestParamInfo<posix_check>& info) {
+    return info.param.name;
+}
+
+INSTANTIATE_TEST_SUITE_P(names, memfs_posix,
+                         testing::ValuesIn(name_checks().begin(), name_checks().end()), name_of);
+INSTANTIATE_TEST_SUITE_P(attributes, memfs_posix,
+                         testing::ValuesIn(attribute_checks().begin(), attribute_checks().end()),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(data, memfs_posix,
+                         testing::ValuesIn(data_checks().begin(), data_checks().end()), name_of);
+
+} // namespace
+} // namespace puffs::test

@@ -1,0 +1,61 @@
+// support/explore.hh - runs a scenario under every schedule, or under many random ones.
+//
+// A scenario sets up actors on a fresh machine; the machine then runs them to their end. explore()
+// goes depth first through the choices that race points offer, from the start each time, so that a
+// scenario must be deterministic. A failing run prints its choices; PUFFS_CHOICES="0,2,1" runs only
+// that schedule again. random_runs() prints its seed; PUFFS_SEED sets it. A panic prints the same
+// before the process dies.
+//
+// Units:      a preemption is a switch away from an actor that could have gone on.
+// Full:       beyond executions_max the exploration ends with exhausted == false; beyond choices_max
+//             in one run the first actor always goes on, and exhausted is false too.
+#pragma once
+
+#include "support/sim_cores.hh"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace puffs::sim {
+
+// True where PUFFS_RACE_POINT is compiled in; without, schedules differ only where actors spin.
+#ifdef PUFFS_RACE_POINTS
+inline constexpr bool race_points = true;
+#else
+inline constexpr bool race_points = false;
+#endif
+
+// Sanitizers make runs ten times slower: explore() then allows one preemption less.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool sanitized = true;
+#elif defined(__has_feature)
+inline constexpr bool sanitized =
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+inline constexpr bool sanitized = false;
+#endif
+
+struct explore_options {
+    core_id cores = 2;
+    unsigned preemptions_max = 3; // in one run
+    std::uint64_t executions_max = 200'000;
+    std::size_t choices_max = 3000;
+};
+
+struct explore_result {
+    std::uint64_t executions = 0;
+    bool exhausted = true; // every schedule within the bounds was run
+    std::string failure;   // empty: none; else what, and how to run it again
+    [[nodiscard]] bool ok() const { return failure.empty(); }
+};
+
+using scenario = std::function<void(machine&)>;
+// Called after the run of a scenario, with everything at rest; may check() more.
+using verdict = std::function<void(machine&)>;
+
+explore_result explore(const explore_options& o, const scenario& s, const verdict& v = {});
+explore_result random_runs(const explore_options& o, std::uint64_t runs, const scenario& s,
+                           const verdict& v = {});
+
+} // namespace puffs::sim

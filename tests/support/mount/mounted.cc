@@ -1,0 +1,223 @@
+#include "support/mount/mounted.hh"
+
+#include <array>
+#include <fcntl.h>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sstream>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+namespace puffs::test {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+std::vector<char*> pointers(const std::vector<std::string>& words) {
+    std::vector<char*> p;
+    for (const std::string& w : words) {
+        p.push_back(const_cast<char*>(w.c_str()));
+    }
+    p.push_back(nullptr);
+    return p;
+}
+
+void become(uid_t uid) {
+    if (uid != 0 && (::setgid(uid) < 0 || ::setuid(uid) < 0)) {
+        ::_exit(126);
+    }
+}
+
+// Reads until the other end closes or the time is up; false when it is.
+bool read_all(int fd, std::string& into, clock::time_point until) {
+    std::array<char, 4096> buffer;
+    while (true) {
+        const auto left =
+            std::chrono::duration_cast<std::chrono::milliseconds>(until - clock::now()).count();
+        pollfd p{fd, POLLIN, 0};
+        if (left <= 0 || ::poll(&p, 1, static_cast<int>(left)) == 0) {
+            return false;
+        }
+        const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+        if (n == 0 || (n < 0 && errno != EINTR)) {
+            return true;
+        }
+        if (n > 0) {
+            into.append(buffer.data(), static_cast<std::size_t>(n));
+        }
+    }
+}
+
+int status_of(int wait_status) {
+    return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
+}
+
+} // namespace
+
+temp_dir::temp_dir() {
+    std::string name = (std::filesystem::temp_directory_path() / "puffs-test-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) {
+        throw std::runtime_error("mkdtemp failed");
+    }
+    ::chmod(name.c_str(), 0755); // other users of the tests go through it
+    path_ = name;
+}
+
+temp_dir::~temp_dir() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+}
+
+run_result run(const std::vector<std::string>& command, const run_options& o) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) < 0) {
+        return {};
+    }
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::setpgid(0, 0);
+        const int null = ::open("/dev/null", O_RDONLY);
+        ::dup2(null, 0);
+        ::dup2(ends[1], 1);
+        ::dup2(ends[1], 2);
+        for (const std::string& e : o.environment) {
+            ::putenv(const_cast<char*>(e.c_str()));
+        }
+        become(o.uid);
+        auto words = pointers(command);
+        ::execvp(words[0], words.data());
+        ::_exit(127);
+    }
+    ::close(ends[1]);
+    run_result r;
+    const bool ended = read_all(ends[0], r.output, clock::now() + o.limit);
+    ::close(ends[0]);
+    if (!ended) {
+        ::kill(-child, SIGKILL);
+        r.output += "\n[time is up]";
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    r.status = ended ? status_of(status) : -1;
+    return r;
+}
+
+run_result shell(const std::string& script, const run_options& o) {
+    return run({"bash", "-euo", "pipefail", "-c", script}, o);
+}
+
+bool is_mount_point(const std::filesystem::path& path) {
+    std::ifstream table("/proc/self/mountinfo");
+    std::string line;
+    while (std::getline(table, line)) {
+        std::istringstream fields(line);
+        std::string field;
+        for (int i = 0; i < 5; ++i) {
+            fields >> field;
+        }
+        if (field == path) {
+            return true;
+        }
+    }
+    return false;
+}
+
+mounted_server::mounted_server(const std::string& program, const server_options& o)
+    : mount_point_(dir_.path() / "mnt"), log_(dir_.path() / "log") {
+    std::filesystem::create_directory(mount_point_);
+    if (o.uid != 0) {
+        if (::chown(mount_point_.c_str(), o.uid, o.uid) < 0) {
+            throw std::runtime_error("chown of the mount point failed");
+        }
+    }
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) < 0) {
+        throw std::runtime_error("pipe failed");
+    }
+    std::vector<std::string> command = {program, "-f", "--ready-fd=" + std::to_string(ends[1])};
+    command.insert(command.end(), o.arguments.begin(), o.arguments.end());
+    command.push_back(mount_point_.string());
+    const int log = ::open(log_.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0666);
+    pid_ = ::fork();
+    if (pid_ == 0) {
+        ::setpgid(0, 0);
+        ::fcntl(ends[1], F_SETFD, 0);
+        ::dup2(log, 1);
+        ::dup2(log, 2);
+        become(o.uid);
+        auto words = pointers(command);
+        ::execv(words[0], words.data());
+        ::_exit(127);
+    }
+    ::close(ends[1]);
+    ::close(log);
+    read_all(ends[0], line_, clock::now() + o.start_limit);
+    ::close(ends[0]);
+    ready_ = line_ == "ready\n";
+    if (ready_) {
+        // Asked by a child of the right user: root may not look into another user's mount.
+        const run_options as_user{
+            .limit = std::chrono::seconds(10), .uid = o.uid, .environment = {}};
+        const run_result device = run({"stat", "-c", "%d", mount_point_.string()}, as_user);
+        connection_ = minor(std::strtoul(device.output.c_str(), nullptr, 10));
+    }
+}
+
+mounted_server::~mounted_server() {
+    if (!ended_ && wait(std::chrono::milliseconds(0)) < 0) {
+        signal(SIGTERM);
+        if (wait(std::chrono::seconds(15)) < 0) {
+            ADD_FAILURE() << "the file server had to be killed; its log:\n" << log();
+            signal(SIGKILL);
+            wait(std::chrono::seconds(5));
+        }
+    }
+    if (mounted()) {
+        ADD_FAILURE() << "a mount was left on " << mount_point_ << "; the log:\n" << log();
+        ::umount2(mount_point_.c_str(), MNT_DETACH);
+    }
+}
+
+std::string mounted_server::log() const {
+    std::ifstream file(log_);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+void mounted_server::signal(int number) const {
+    ::kill(pid_, number);
+}
+
+int mounted_server::wait(std::chrono::milliseconds limit) {
+    const auto until = clock::now() + limit;
+    while (!ended_) {
+        int status = 0;
+        if (::waitpid(pid_, &status, WNOHANG) == pid_) {
+            ended_ = true;
+            status_ = status_of(status);
+        } else if (clock::now() >= until) {
+            return -1;
+        } else {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1)); // waitpid has no time limit
+        }
+    }
+    return status_;
+}
+
+void mounted_server::stop() {
+    signal(SIGTERM);
+    EXPECT_EQ(wait(std::chrono::seconds(15)), 0) << log();
+    EXPECT_FALSE(mounted());
+}
+
+bool mounted_server::mounted() const {
+    return is_mount_point(mount_point_);
+}
+
+} // namespace puffs::test

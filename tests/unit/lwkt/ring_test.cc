@@ -1,0 +1,187 @@
+// The io_uring of a core, driven by hand: no core runs here, the test's thread owns the ring.
+#include "puffs/lwkt/ring.hh"
+
+#include <array>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <liburing.h>
+#include <thread>
+#include <unistd.h>
+
+namespace puffs {
+namespace {
+
+using lwkt::ring;
+using lwkt::ring_op;
+using namespace std::chrono_literals;
+
+struct recorded : ring_op {
+    recorded() {
+        done = [](ring_op& op, int outcome, std::uint32_t) {
+            auto& self = static_cast<recorded&>(op);
+            ++self.completions;
+            self.result = outcome;
+        };
+    }
+    int completions = 0;
+    int result = 0;
+};
+
+struct pipe_pair {
+    pipe_pair() { EXPECT_EQ(::pipe(ends.data()), 0); }
+    ~pipe_pair() {
+        ::close(ends[0]);
+        ::close(ends[1]);
+    }
+    std::array<int, 2> ends{};
+};
+
+std::unique_ptr<ring> make(const lwkt::ring_options& o = {}) {
+    auto r = ring::create(o);
+    EXPECT_TRUE(r.has_value());
+    return std::move(*r);
+}
+
+instant in(std::chrono::nanoseconds d) {
+    return monotonic_clock().now().after(d);
+}
+
+TEST(ring, an_operation_is_submitted_with_the_sleep_and_completes_in_it) {
+    auto r = make();
+    pipe_pair p;
+    char got = 0;
+    recorded read;
+    io_uring_prep_read(&r->prepare(read), p.ends[0], &got, 1, 0);
+    EXPECT_EQ(r->in_flight(), 1U);
+    ASSERT_EQ(::write(p.ends[1], "x", 1), 1);
+    const instant limit = in(5s);
+    while (read.completions == 0 && monotonic_clock().now().before(limit)) {
+        r->sleep(&limit);
+    }
+    EXPECT_EQ(read.completions, 1);
+    EXPECT_EQ(read.result, 1);
+    EXPECT_EQ(got, 'x');
+    EXPECT_EQ(r->in_flight(), 0U);
+}
+
+TEST(ring, poll_delivers_without_sleeping) {
+    auto r = make();
+    EXPECT_FALSE(r->poll());
+    recorded nop;
+    io_uring_prep_nop(&r->prepare(nop));
+    while (nop.completions == 0) {
+        r->poll();
+    }
+    EXPECT_EQ(nop.completions, 1);
+    EXPECT_FALSE(r->poll());
+}
+
+// spec: L32
+TEST(ring, sleep_ends_at_its_deadline) {
+    auto r = make();
+    const auto start = monotonic_clock().now();
+    const instant deadline = start.after(20ms);
+    while (monotonic_clock().now().before(deadline)) {
+        r->sleep(&deadline);
+    }
+    EXPECT_LT(monotonic_clock().now().since(start), 5s);
+    const instant past = in(-1s);
+    r->sleep(&past); // returns
+}
+
+// spec: T5
+TEST(ring, wake_ends_the_current_and_the_next_sleep) {
+    auto r = make();
+    r->wake(); // nobody sleeps yet
+    r->sleep(nullptr);
+    std::atomic<bool> woken{false};
+    std::thread other([&] {
+        std::this_thread::sleep_for(20ms);
+        woken.store(true);
+        r->wake();
+    });
+    while (!woken.load()) {
+        r->sleep(nullptr);
+    }
+    other.join();
+}
+
+TEST(ring, a_cancelled_operation_completes_with_ecanceled) {
+    auto r = make();
+    pipe_pair p;
+    char got = 0;
+    recorded read;
+    io_uring_prep_read(&r->prepare(read), p.ends[0], &got, 1, 0);
+    r->submit();
+    r->cancel(read);
+    const instant limit = in(5s);
+    while (read.completions == 0 && monotonic_clock().now().before(limit)) {
+        r->sleep(&limit);
+    }
+    EXPECT_EQ(read.result, -ECANCELED);
+    EXPECT_EQ(r->in_flight(), 0U);
+}
+
+TEST(ring, more_operations_than_entries_submit_those_that_are_there) {
+    auto r = make({.entries = 4});
+    std::array<recorded, 64> nops;
+    for (recorded& n : nops) {
+        io_uring_prep_nop(&r->prepare(n));
+    }
+    const instant limit = in(5s);
+    while (r->in_flight() > 0 && monotonic_clock().now().before(limit)) {
+        r->sleep(&limit);
+    }
+    for (const recorded& n : nops) {
+        EXPECT_EQ(n.completions, 1);
+    }
+}
+
+TEST(ring, a_completion_may_start_the_next_operation) {
+    struct chain : ring_op {
+        ring& r;
+        int left = 10;
+        explicit chain(ring& on) : r(on) {
+            done = [](ring_op& op, int, std::uint32_t) {
+                auto& self = static_cast<chain&>(op);
+                if (--self.left > 0) {
+                    io_uring_prep_nop(&self.r.prepare(self));
+                }
+            };
+        }
+    };
+    auto r = make();
+    chain c(*r);
+    io_uring_prep_nop(&r->prepare(c));
+    const instant limit = in(5s);
+    while (c.left > 0 && monotonic_clock().now().before(limit)) {
+        r->sleep(&limit);
+    }
+    EXPECT_EQ(c.left, 0);
+}
+
+TEST(ring, big_entries_are_cleared_in_full) {
+    auto r = make({.entries = 2, .big_entries = true});
+    for (int turn = 0; turn < 3; ++turn) { // entries come round again
+        recorded nop;
+        io_uring_sqe& sqe = r->prepare(nop);
+        const std::array<unsigned char, 64> zeros{};
+        EXPECT_EQ(std::memcmp(&sqe + 1, zeros.data(), zeros.size()), 0);
+        io_uring_prep_nop(&sqe);
+        std::memset(static_cast<void*>(&sqe + 1), 0xff, zeros.size());
+        const instant limit = in(5s);
+        while (nop.completions == 0 && monotonic_clock().now().before(limit)) {
+            r->sleep(&limit);
+        }
+        EXPECT_EQ(nop.completions, 1);
+    }
+}
+
+TEST(ring, that_the_kernel_refuses_is_an_error) {
+    const auto r = ring::create({.entries = 0});
+    ASSERT_FALSE(r.has_value());
+    EXPECT_EQ(r.error(), error(EINVAL));
+}
+
+} // namespace
+} // namespace puffs

@@ -4,6 +4,8 @@
 Usage: bench_test.py ROOT BUILD_DIR. Skips (77) where /dev/fuse cannot be opened.
 """
 
+import importlib.machinery
+import importlib.util
 import json
 import os
 import pathlib
@@ -16,6 +18,7 @@ import unittest
 
 ROOT, BUILD = (os.path.abspath(path) for path in sys.argv[1:3])
 del sys.argv[1:3]
+sys.dont_write_bytecode = True
 SHORT = [f"{ROOT}/scripts/bench", "--no-build", "--build-dir", BUILD, "--repeat", "2", "--time-ms", "20"]
 TIMEOUT_S = 90
 WORKS = ("stat-same", "stat-other", "stat-free", "stat-two", "read-4k", "write-4k", "read-1m", "write-1m")
@@ -30,7 +33,7 @@ class BenchTest(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        self.folder = folder.name
+        self.folder = os.path.realpath(folder.name)
         self.environment = os.environ | {"TMPDIR": self.folder}
 
     def bench(self, *arguments):
@@ -69,11 +72,23 @@ class BenchTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stdout, r"not measured: libfuse-mt: missing: tests/bench/peer_libfuse")
 
+    def test_a_process_without_an_autogroup_is_measured_too(self):
+        loader = importlib.machinery.SourceFileLoader("bench", f"{ROOT}/scripts/bench")
+        bench = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench", loader))
+        loader.exec_module(bench)
+        for text in ("", "/autogroup-7 nice 3\n"):
+            autogroup = pathlib.Path(self.folder, "autogroup")
+            autogroup.write_text(text, encoding="ascii")
+            with bench.priority(os.getpriority(os.PRIO_PROCESS, 0), autogroup):
+                pass
+            self.assertEqual(autogroup.read_text(encoding="ascii"), text and "3")
+
     def test_sigterm_unmounts(self):
         with subprocess.Popen([*SHORT, "--repeat", "100000", "--only", "stat-same", "--servers", "floor"],
                               env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as bench:
             end = time.monotonic() + TIMEOUT_S
             while not mounts_below(self.folder) and time.monotonic() < end:
+                self.assertIsNone(bench.poll())
                 time.sleep(0.01)
             self.assertNotEqual(mounts_below(self.folder), [])
             bench.send_signal(signal.SIGTERM)
@@ -86,6 +101,7 @@ class BenchTest(unittest.TestCase):
                               env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as bench:
             end = time.monotonic() + TIMEOUT_S
             while len(mounts_below(self.folder)) < 2 and time.monotonic() < end:
+                self.assertIsNone(bench.poll())
                 time.sleep(0.01)
             os.kill(self.child_of(bench, b"--loop\0read"), signal.SIGKILL)
             out, errors = bench.communicate(timeout=TIMEOUT_S)

@@ -66,8 +66,8 @@ temp_dir::temp_dir() {
     if (::mkdtemp(name.data()) == nullptr) {
         throw std::runtime_error("mkdtemp failed");
     }
-    ::chmod(name.c_str(), 0755); // other users of the tests go through it
-    path_ = name;
+    ::chmod(name.c_str(), 0755);              // other users of the tests go through it
+    path_ = std::filesystem::canonical(name); // as the mount table writes it
 }
 
 temp_dir::~temp_dir() {

@@ -25,7 +25,16 @@ void write_line(int fd, std::string_view line) {
         }
         line.remove_prefix(static_cast<std::size_t>(n));
     }
-    ::close(fd);
+    if (fd > STDERR_FILENO) {
+        ::close(fd);
+        return;
+    }
+    // The next file that is opened would become a standard stream.
+    const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null >= 0) {
+        ::dup2(null, fd);
+        ::close(null);
+    }
 }
 
 // The parent's part: the child's line decides.

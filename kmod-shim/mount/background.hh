@@ -14,10 +14,11 @@ namespace puffs::kmod {
 // standard error. In the child it returns the descriptor for report(): a session of its own,
 // working directory /, standard streams still those of the parent until detach_streams().
 std::expected<int, std::string> go_to_background();
-// report - one line to the parent or supervisor, "ready" or "error: TEXT", and closes the descriptor.
+// report - one line to the parent or supervisor, "ready" or "error: TEXT", and closes the descriptor; in the place of a
+// standard stream /dev/null is left.
 void report_ready(int fd);
 void report_error(int fd, const std::string& text);
-// Standard streams to /dev/null, once the parent has been told.
+// Standard streams to /dev/null, once everybody has been told who listens on one of them.
 void detach_streams();
 
 } // namespace puffs::kmod

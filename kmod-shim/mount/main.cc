@@ -158,12 +158,12 @@ int serve(command_line& c, const server_class& what, int parent) {
     bool told = false;
     const int status = (*session)->run([&] {
         told = true;
+        if (c.mount.ready_fd >= 0) {
+            report_ready(c.mount.ready_fd); // perhaps a standard stream
+        }
         if (parent >= 0) {
             detach_streams();
             report_ready(parent);
-        }
-        if (c.mount.ready_fd >= 0) {
-            report_ready(c.mount.ready_fd);
         }
     });
     if (!told) {
@@ -195,7 +195,9 @@ int run_main(int argc, char** argv, const server_class& what) {
         }
         parent = *fd;
     }
-    if (c.mount.ready_fd >= 0 && ::fcntl(c.mount.ready_fd, F_SETFD, FD_CLOEXEC) < 0) {
+    // Programs that are started keep the standard streams.
+    if (c.mount.ready_fd >= 0 &&
+        ::fcntl(c.mount.ready_fd, F_SETFD, c.mount.ready_fd > STDERR_FILENO ? FD_CLOEXEC : 0) < 0) {
         c.mount.ready_fd = -1;
         return fail_with(c, "option '--ready-fd': not an open descriptor");
     }

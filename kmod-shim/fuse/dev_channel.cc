@@ -40,14 +40,15 @@ struct dev_channel::dev_frame : frame {
 };
 
 dev_channel::dev_channel(int fd, lwkt::core& core, lwkt::ring& ring, opmap& map,
-                         const dev_channel_options& o, std::function<void()> ended)
+                         const dev_channel_options& o, std::function<void(int cause)> ended)
     : fd_(fd), core_(core), ring_(ring), map_(map), options_(o), ended_(std::move(ended)) {
     poll_.done = &dev_channel::poll_done;
     poll_.self = this;
 }
 
 dev_channel::~dev_channel() {
-    PUFFS_ASSERT(!open_ && !polling_ && out_ == 0, "channel destroyed with requests in flight");
+    PUFFS_ASSERT(!open_ && !polling_ && frames_out() == 0,
+                 "channel destroyed with requests in flight");
     idle_.clear_and_dispose([](frame* f) { delete static_cast<dev_frame*>(f); });
     ::close(fd_);
 }
@@ -71,7 +72,7 @@ void dev_channel::close() {
     if (polling_) {
         ring_.cancel(poll_); // its completion ends the channel
     } else {
-        end_reading();
+        end_reading(0);
     }
 }
 
@@ -100,7 +101,7 @@ dev_channel::dev_frame* dev_channel::take_frame() noexcept {
 // Idle frames are used last in, first out, so that the same warm memory serves a quiet mount; beyond frames_kept their
 // memory goes back to the system.
 void dev_channel::give_back(frame& f) noexcept {
-    --out_;
+    out_.store(out_.load(std::memory_order_relaxed) - 1, std::memory_order_release);
     f.error = 0;
     f.fixed_bytes = 0;
     f.payload_bytes = 0;
@@ -126,7 +127,7 @@ void dev_channel::poll_done(lwkt::ring_op& op, int result, std::uint32_t) {
     dev_channel& self = *static_cast<poll_op&>(op).self;
     self.polling_ = false;
     if (!self.open_) {
-        self.end_reading();
+        self.end_reading(0);
     } else if (result < 0 && result != -EINTR && result != -EAGAIN) {
         self.read_failed(-result);
     } else {
@@ -143,25 +144,18 @@ void dev_channel::read_failed(int number) noexcept {
     case EINTR:
     case ENOENT: // the request was taken back while it was being read
         return;
-    case ENODEV:
-        PUFFS_LOG(debug, "core {}: unmounted", core_.id());
-        break;
-    case ECONNABORTED:
-        PUFFS_LOG(warn, "core {}: the connection was aborted", core_.id());
-        break;
     default:
-        PUFFS_LOG(err, "core {}: reading /dev/fuse: {}", core_.id(), error(number).name());
         break;
     }
     open_ = false;
     readable_ = false;
-    end_reading();
+    end_reading(number);
 }
 
-void dev_channel::end_reading() noexcept {
+void dev_channel::end_reading(int cause) noexcept {
     if (!end_told_) {
         end_told_ = true;
-        ended_();
+        ended_(cause);
     }
 }
 
@@ -184,7 +178,7 @@ void dev_channel::run_one() noexcept {
     }
     bump(stats_.requests);
     f->request = {f->memory, static_cast<std::size_t>(length)};
-    ++out_;
+    out_.store(out_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     map_.handle(*f);
 }
 

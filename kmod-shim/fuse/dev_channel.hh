@@ -11,7 +11,7 @@
 // Threading:  open, close, reply, drop: its core. Construction and destruction: an ordinary thread
 //             while the core does not run it.
 // Errors:     a read that fails with ENODEV or ECONNABORTED ends the channel (unmounted, aborted);
-//             other errors end it too, with a log line.
+//             other errors end it too. Who is told by `ended` logs it.
 // Source:     Linux fs/fuse/dev.c; spec X2.
 #pragma once
 
@@ -40,14 +40,18 @@ struct dev_counters { // owner writes, relaxed; any thread reads
 class dev_channel final : public channel, public lwkt::ingress {
   public:
     // `fd`: an open, nonblocking /dev/fuse descriptor of the connection; owned from here on.
-    // `ended`: called once, on the core, when no more requests will come.
+    // `ended`: called once, on the core, when no more requests will come, with the errno of the read that said so
+    // (enodev: unmounted; econnaborted) or 0 after close().
     dev_channel(int fd, lwkt::core& core, lwkt::ring& ring, opmap& map,
-                const dev_channel_options& o, std::function<void()> ended);
+                const dev_channel_options& o, std::function<void(int cause)> ended);
     ~dev_channel() override; // requires: ended, nothing in flight
 
     void open();  // attaches to the core
     void close(); // stops reading; `ended` follows if it has not been called
-    [[nodiscard]] std::size_t frames_out() const noexcept { return out_; }
+    // Any thread. What a request did happens before its frame is no longer counted.
+    [[nodiscard]] std::size_t frames_out() const noexcept {
+        return out_.load(std::memory_order_acquire);
+    }
     [[nodiscard]] const dev_counters& stats() const noexcept { return stats_; }
 
     // ingress
@@ -67,7 +71,7 @@ class dev_channel final : public channel, public lwkt::ingress {
     static void poll_done(lwkt::ring_op& op, int result, std::uint32_t flags);
     void wait_readable() noexcept;
     void read_failed(int number) noexcept;
-    void end_reading() noexcept;
+    void end_reading(int cause) noexcept;
     void refused(frame& f, std::size_t length) noexcept;
     dev_frame* take_frame() noexcept;
     void give_back(frame& f) noexcept;
@@ -78,7 +82,7 @@ class dev_channel final : public channel, public lwkt::ingress {
     lwkt::ring& ring_;
     opmap& map_;
     const dev_channel_options options_;
-    const std::function<void()> ended_;
+    const std::function<void(int cause)> ended_;
 
     // owned by the core
     struct poll_op : lwkt::ring_op {
@@ -89,10 +93,11 @@ class dev_channel final : public channel, public lwkt::ingress {
     bool readable_ = false; // worth a read
     bool stalled_ = false;  // no frame to read into
     frame_list idle_;
-    std::size_t out_ = 0; // with the operation map
     std::size_t made_ = 0;
     bool open_ = false;
     bool end_told_ = false;
+    // atomic: the core writes; release pairs with acquire in frames_out()
+    std::atomic<std::size_t> out_{0}; // with the operation map
     dev_counters stats_;
 };
 

@@ -2,16 +2,21 @@
 
 #include "fuse/dev_channel.hh"
 #include "fuse/opmap.hh"
+#include "mount/asking.hh"
 #include "mount/mount_point.hh"
 #include "puffs/base/log.hh"
 #include "puffs/kmod/msgif.hh"
 #include "puffs/lwkt/runtime.hh"
+#include "puffs/lwkt/sched.hh"
 #include "puffs/server/usermount.hh"
 
 #include <algorithm>
 #include <atomic>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/read.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
@@ -32,6 +37,8 @@ namespace {
 constexpr std::size_t dev_cores_max = 4;
 // Requests that may still run when the mount is gone get this long to end.
 constexpr auto drain_limit = std::chrono::seconds(10);
+// The same where the mount never answered: nobody uses it.
+constexpr auto start_drain_limit = std::chrono::seconds(1);
 constexpr auto drain_poll = std::chrono::milliseconds(2);
 
 std::vector<int> default_cpus() {
@@ -76,6 +83,7 @@ struct session::implementation {
     boost::asio::io_context io;
     boost::asio::signal_set signals{io};
     boost::asio::steady_timer drain_timer{io};
+    boost::asio::posix::stream_descriptor question{io}; // see asking.hh
     std::unique_ptr<lwkt::runtime> runtime;
     std::unique_ptr<usermount> library;
     std::unique_ptr<puffs_mount> mount;
@@ -86,23 +94,32 @@ struct session::implementation {
     // owned by the thread in run()
     state now = state::created;
     std::size_t channels_open = 0;
+    std::size_t closes_pending = 0; // of channels, on their way to their cores
+    bool library_started = false;
+    bool close_asked = false;
     bool stop_asked = false;
+    bool answers = false;   // the mount did, and whoever waits for it was told
+    bool loss_told = false; // the log has the reason why the connection ended
+    int statfs_said = 0;
     int exit_status = 0;
     std::chrono::steady_clock::time_point drain_until;
     std::function<void()> ready;
 
     void on_init(const std::expected<fuse::init_grant, std::string>& granted);
     void connection_is_up();
-    void channel_ended();
+    void answered(bool heard);
+    void channel_ended(int cause);
     void on_signal();
     void stop();
+    void stop_at_once();
+    void begin_drain();
     void drain();
     void close_channels();
     void finish();
     void print_stats() const;
     [[nodiscard]] bool still_ours() const;
     void take_mount_away();
-    std::size_t frames_out();
+    [[nodiscard]] std::size_t frames_out() const;
 };
 
 session::session() : impl_(std::make_unique<implementation>()) {}
@@ -141,6 +158,7 @@ session::create(void* server, const operations& ops, const mount_options& o) {
         return std::unexpected(
             fmt::format("file server '{}': start: {}", o.subtype, started.error().name()));
     }
+    im.library_started = true;
     im.mount = std::make_unique<puffs_mount>(im.runtime->domain());
     std::vector<msgport::port*> ports;
     for (core_id c = 0; c < cores; ++c) {
@@ -163,8 +181,9 @@ session::create(void* server, const operations& ops, const mount_options& o) {
             return std::unexpected(clone.error());
         }
         im.channels.push_back(std::make_unique<fuse::dev_channel>(
-            *clone, im.runtime->at(c), im.runtime->ring_of(c), *im.map, channel,
-            [&im] { boost::asio::post(im.io, [&im] { im.channel_ended(); }); }));
+            *clone, im.runtime->at(c), im.runtime->ring_of(c), *im.map, channel, [&im](int cause) {
+                boost::asio::post(im.io, [&im, cause] { im.channel_ended(cause); });
+            }));
     }
     return s;
 }
@@ -174,6 +193,9 @@ session::~session() {
     if (im.mounted) {
         // Creation failed half way: nobody serves the mount, so it must not stay.
         unmount(im.mount_point, true);
+    }
+    if (im.library_started) {
+        im.library->finish(true); // the server has started, so that it hears of the end
     }
 }
 
@@ -231,13 +253,32 @@ void session::implementation::connection_is_up() {
         runtime->run_on(static_cast<core_id>(c), [this, c] { channels[c]->open(); });
     }
     // The promise of `ready` is that the mount answers: ask it.
-    struct statfs answer {};
-    if (::statfs(mount_point.c_str(), &answer) < 0) {
-        PUFFS_LOG(err, "mount '{}': does not answer: {}", mount_point, error(errno).name());
+    auto asked = ask_statfs(mount_point);
+    if (!asked) {
+        PUFFS_LOG(err, "{}", asked.error());
         exit_status = 1;
         stop();
         return;
     }
+    question.assign(*asked);
+    boost::asio::async_read(
+        question, boost::asio::buffer(&statfs_said, sizeof statfs_said),
+        [this](const boost::system::error_code& failed, std::size_t) { answered(!failed); });
+}
+
+void session::implementation::answered(bool heard) {
+    question.close();
+    if (stop_asked || now != state::running) {
+        return; // it was not the mount that answered, or not for long
+    }
+    if (!heard || statfs_said != 0) {
+        PUFFS_LOG(err, "mount '{}': does not answer: {}", mount_point,
+                  heard ? error(statfs_said).name() : "could not be asked");
+        exit_status = 1;
+        stop();
+        return;
+    }
+    answers = true;
     if (ready) {
         std::exchange(ready, nullptr)();
     }
@@ -258,18 +299,20 @@ void session::implementation::on_signal() {
 }
 
 // The first time: unmount; if it is in use, take the mount point away and serve who is still there.
-// The second time: end the connection now; who is still there gets errors.
+// The second time: end the connection now; who is still there gets errors. So also the first time when the mount has
+// never answered: then nobody but ourselves is there.
 void session::implementation::stop() {
     if (now == state::ended) {
         return;
     }
-    if (stop_asked) {
-        PUFFS_LOG(warn, "stopping '{}' at once", mount_point);
-        take_mount_away();
-        close_channels();
+    const bool again = std::exchange(stop_asked, true);
+    if (again || !answers) {
+        if (again) {
+            PUFFS_LOG(warn, "stopping '{}' at once", mount_point);
+        }
+        stop_at_once();
         return;
     }
-    stop_asked = true;
     if (!still_ours()) {
         mounted = false;
         return; // the channels have seen it, or are about to
@@ -287,27 +330,60 @@ void session::implementation::stop() {
     }
     PUFFS_LOG(err, "{}", report.text);
     exit_status = 1;
+    stop_at_once();
+}
+
+// A core that an operation blocks must not block this: nothing waits for it but the drain, which has a limit.
+void session::implementation::stop_at_once() {
+    take_mount_away();
     close_channels();
+    if (now == state::running) {
+        begin_drain();
+    }
 }
 
 void session::implementation::close_channels() {
+    if (std::exchange(close_asked, true)) {
+        return;
+    }
+    struct closing {
+        implementation& self;
+        fuse::dev_channel& channel;
+        static void run(void* arg) {
+            const std::unique_ptr<closing> c(static_cast<closing*>(arg));
+            c->channel.close();
+            boost::asio::post(c->self.io, [&self = c->self] { --self.closes_pending; });
+        }
+    };
     for (std::size_t c = 0; c < channels.size(); ++c) {
-        runtime->run_on(static_cast<core_id>(c), [this, c] { channels[c]->close(); });
+        ++closes_pending;
+        auto one = std::make_unique<closing>(closing{*this, *channels[c]});
+        lwkt::create_on(runtime->at(static_cast<core_id>(c)), closing::run, one.release(),
+                        "close_channel");
     }
 }
 
-void session::implementation::channel_ended() {
-    if (--channels_open == 0 && now == state::running) {
-        now = state::draining;
-        drain_until = std::chrono::steady_clock::now() + drain_limit;
-        drain();
+// cause: an errno of reading the connection, or 0 when it was our doing.
+void session::implementation::channel_ended(int cause) {
+    --channels_open;
+    if (cause != 0 && cause != ENODEV) { // enodev: unmounted
+        exit_status = 1;
+        if (!std::exchange(loss_told, true)) {
+            PUFFS_LOG(err, "mount '{}': {}", mount_point,
+                      cause == ECONNABORTED
+                          ? "the connection was aborted"
+                          : fmt::format("reading /dev/fuse: {}", error(cause).name()));
+        }
+    }
+    if (channels_open == 0 && now == state::running) {
+        begin_drain();
     }
 }
 
-std::size_t session::implementation::frames_out() {
+std::size_t session::implementation::frames_out() const {
     std::size_t count = 0;
-    for (std::size_t c = 0; c < channels.size(); ++c) {
-        runtime->run_on(static_cast<core_id>(c), [&, c] { count += channels[c]->frames_out(); });
+    for (const auto& c : channels) {
+        count += c->frames_out();
     }
     return count;
 }
@@ -335,22 +411,29 @@ void session::implementation::take_mount_away() {
     mounted = false;
 }
 
+void session::implementation::begin_drain() {
+    now = state::draining;
+    drain_until = std::chrono::steady_clock::now() + (answers ? drain_limit : start_drain_limit);
+    drain();
+}
+
 // The connection is gone, but operations may still run: their memory must outlive them.
 void session::implementation::drain() {
     // Parks without a frame are on their way too: what is fired and forgotten.
-    const std::size_t frames = frames_out();
-    const std::size_t left = std::max(frames, mount->totalpark());
-    if (left == 0) {
+    const std::size_t left = std::max(frames_out(), mount->totalpark());
+    const std::size_t channels_left = std::max(channels_open, closes_pending);
+    if (left == 0 && channels_left == 0) {
         finish();
         return;
     }
     if (std::chrono::steady_clock::now() >= drain_until) {
         take_mount_away();
         PUFFS_LOG(err,
-                  "mount '{}': {} operations did not end within {} s after the mount was gone; "
-                  "leaving them",
-                  mount_point, left, drain_limit.count());
-        spdlog::shutdown();
+                  "mount '{}': {} operations and {} cores did not end in time after the mount was "
+                  "gone; leaving them",
+                  mount_point, left, channels_left);
+        // Not shutdown(): the cores run on, and may log.
+        spdlog::default_logger()->flush();
         ::_exit(1);
     }
     drain_timer.expires_after(drain_poll);

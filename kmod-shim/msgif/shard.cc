@@ -117,7 +117,7 @@ void shard::drop(park& p, unsigned references) noexcept {
     if (p.release_hook_ != nullptr) {
         p.release_hook_(p);
     }
-    live_.store(live_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    live_.store(live_.load(std::memory_order_relaxed) - 1, std::memory_order_release);
     free_.push_front(p);
     if (free_waiters_count != 0) {
         free_waiters.signal(1);

@@ -71,7 +71,7 @@ class alignas(limits::cacheline_bytes) shard {
 
     [[nodiscard]] std::size_t waitcount() const noexcept { return touser_count_; }
     [[nodiscard]] std::size_t live() const noexcept {
-        return live_.load(std::memory_order_relaxed);
+        return live_.load(std::memory_order_acquire);
     }
     [[nodiscard]] unsigned taken() const noexcept { return taken_.load(std::memory_order_relaxed); }
     [[nodiscard]] mount_counters& counters() noexcept { return counters_; }
@@ -125,7 +125,7 @@ class alignas(limits::cacheline_bytes) shard {
     bool put_off_ = false;
 
     // atomic: the core writes, relaxed or release, any thread reads
-    std::atomic<std::size_t> live_{0};
+    std::atomic<std::size_t> live_{0}; // release in drop(): whoever sees 0 sees what the parks did
     std::atomic<unsigned> taken_{0};
     std::atomic<unsigned> users_{0}; // release in leave_user pairs with acquire in users()
     mount_counters counters_;

@@ -169,6 +169,36 @@ TEST(start_errors, server_throws_at_start) {
     }
 }
 
+// spec: U9
+TEST(start_errors, the_server_is_told_of_the_end_when_mounting_fails_after_its_start) {
+    temp_dir dir;
+    const std::string mnt = dir.path() / "mnt";
+    const std::string told = dir.path() / "told";
+    std::filesystem::create_directory(mnt);
+    const run_result r =
+        refused({UNRULY, "-f", "-o", "spoil_at_start=" + mnt + ",tell_unmount=" + told, mnt});
+    EXPECT_THAT(r.output, HasSubstr("mounting on '" + mnt + "'"));
+    EXPECT_EQ(read_file(told), "unmount\n");
+
+    // A start that failed has no end.
+    const std::string other = dir.path() / "other";
+    refused({UNRULY, "-f", "-o", "fail_at_start,tell_unmount=" + other, dir.path()});
+    EXPECT_EQ(read_file(other), "");
+}
+
+TEST(ready_descriptor, of_a_server_in_the_background_may_be_a_standard_stream) {
+    for (const char* fd : {"1", "2"}) {
+        temp_dir dir;
+        const std::string mnt = dir.path() / "mnt";
+        std::filesystem::create_directory(mnt);
+        const run_result started = run({HELLO, "--ready-fd=" + std::string(fd), mnt});
+        EXPECT_EQ(started.status, 0);
+        EXPECT_EQ(started.output, "ready\n");
+        EXPECT_THAT(read_file(mnt + "/hello"), HasSubstr("ello"));
+        EXPECT_EQ(run({"umount", mnt}).status, 0);
+    }
+}
+
 TEST(start_errors, go_through_the_ready_descriptor_too) {
     mounted_server s(UNRULY,
                      {.arguments = {"-o", "throw_at_start"}, .uid = 0, .start_limit = seconds(10)});
@@ -261,9 +291,22 @@ TEST(stopping, connection_aborted_through_fusectl) {
     mounted_server s(UNRULY);
     ASSERT_TRUE(s.ready());
     std::ofstream("/sys/fs/fuse/connections/" + std::to_string(s.connection()) + "/abort") << "1\n";
-    EXPECT_GE(s.wait(seconds(10)), 0) << s.log();
+    EXPECT_EQ(s.wait(seconds(10)), 1) << s.log();
     EXPECT_FALSE(s.mounted());
-    EXPECT_THAT(s.log(), HasSubstr("aborted"));
+    EXPECT_THAT(s.log(),
+                HasSubstr("mount '" + s.path().string() + "': the connection was aborted"));
+}
+
+// A mount that does not answer is stopped by one signal: it has no user but the one who waits for it to answer.
+TEST(stopping, server_that_hangs_before_the_mount_answers) {
+    for (const char* what : {"hang=thread", "hang=core"}) {
+        mounted_server s(UNRULY, {.arguments = {"-o", what}, .uid = 0, .start_limit = seconds(1)});
+        ASSERT_FALSE(s.ready());
+        EXPECT_TRUE(s.mounted());
+        s.signal(SIGTERM);
+        EXPECT_EQ(s.wait(seconds(8)), 1) << what << "\n" << s.log();
+        EXPECT_FALSE(s.mounted());
+    }
 }
 
 // spec: X7 U12

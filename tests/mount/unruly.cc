@@ -5,6 +5,9 @@
 //   /slow      its read takes -o slow_ms= milliseconds, as a light thread
 //   /refuses   its read answers a number that is no errno of Linux
 // -o throw_at_start: the constructor throws. -o fail_at_start: start() answers EIO.
+// -o spoil_at_start=DIRECTORY: start() removes it, so that mounting there fails.
+// -o tell_unmount=FILE: unmount writes a line there.
+// -o hang=thread|core: statvfs never returns, and holds its light thread, or its whole core.
 #include "puffs/lwkt/sched.hh"
 #include "puffs/puffs.hh"
 
@@ -12,9 +15,11 @@
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace {
 
@@ -30,6 +35,9 @@ enum which : std::uint64_t { fine = first_id, throws, slow, refuses };
 struct unruly {
     std::chrono::milliseconds slow_time{1000};
     bool fail_at_start = false;
+    std::string spoil;
+    std::string tell_unmount;
+    std::string hang;
 
     explicit unruly(const puffs::server_arguments& arguments) {
         for (const auto& [option, value] : arguments.options) {
@@ -39,6 +47,12 @@ struct unruly {
                 throw std::runtime_error("told to throw");
             } else if (option == "fail_at_start") {
                 fail_at_start = true;
+            } else if (option == "spoil_at_start") {
+                spoil = value;
+            } else if (option == "tell_unmount") {
+                tell_unmount = value;
+            } else if (option == "hang") {
+                hang = value;
             } else {
                 throw std::invalid_argument("unknown option '" + option + "' in -o; see --help");
             }
@@ -49,7 +63,24 @@ struct unruly {
         if (fail_at_start) {
             return puffs::fail(EIO);
         }
+        if (!spoil.empty() && ::rmdir(spoil.c_str()) < 0) {
+            return puffs::fail(errno);
+        }
         return {};
+    }
+    void unmount(bool) const {
+        if (!tell_unmount.empty()) {
+            std::ofstream(tell_unmount, std::ios::app) << "unmount\n";
+        }
+    }
+    puffs::result<puffs::fs_stats> statvfs(puffs::cc&) const {
+        while (hang == "thread") {
+            puffs::lwkt::sleep_for(std::chrono::hours(1));
+        }
+        while (hang == "core") {
+            ::pause();
+        }
+        return puffs::fs_stats{};
     }
     puffs::result<puffs::new_node> lookup(puffs::cc&, puffs::node&, std::string_view name) {
         for (std::size_t i = 0; i < files.size(); ++i) {

@@ -7,7 +7,7 @@
 // Limits:     -o size= bytes of memory, all things included (default: half of the machine's); contents are gone after
 //             unmount; no access lists; no quotas.
 // Run:        memfs -f /mnt            memfs -o size=2G,allow_other none /mnt
-// Threading:  the framework's per_node policy: every operation has its nodes to itself. What is
+// Threading:  the framework's per_node or serial policy: every operation has its nodes to itself. What is
 //             shared besides is the space counter, the inode counter, and moves of directories
 //             between directories, which take `moving_`.
 #pragma once

@@ -6,6 +6,7 @@
 #include "puffs/kmod/session.hh"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <fcntl.h>
 #include <filesystem>
 #include <fmt/format.h>
@@ -37,12 +38,34 @@ int fail_with(const command_line& c, const std::string& text) {
     return 1;
 }
 
+// The first policy that the server bears.
+policy default_policy(const policy_set& borne) {
+    const auto* first = std::ranges::find_if(all_policies, [&](policy p) { return borne.has(p); });
+    return first == all_policies.end() ? policy::per_node : *first;
+}
+
+// Why the mount's policy cannot be: the server does not bear it.
+std::optional<std::string> problem_of_policy(const command_line& c, const policy_set& borne) {
+    if (borne.has(c.mount.user.concurrency)) {
+        return std::nullopt;
+    }
+    std::string list;
+    for (const policy p : all_policies) {
+        if (borne.has(p)) {
+            list += fmt::format("{}{}", list.empty() ? "" : ", ", name_of(p));
+        }
+    }
+    return fmt::format("option 'policy={}': {} bears only {}", name_of(c.mount.user.concurrency),
+                       c.server.program, list);
+}
+
 // Fills `c`; an exit status if the program is done (help, version, error).
 std::optional<int> parse(int argc, char** argv, const server_class& what, command_line& c) {
     c.server.program = what.name.empty() ? std::filesystem::path(argv[0]).filename().string()
                                          : std::string(what.name);
     c.mount.subtype = c.server.program;
     c.mount.user.root_id = what.root_id;
+    c.mount.user.concurrency = default_policy(what.policies);
     if (what.defaults != nullptr) {
         what.defaults(c.mount);
     }
@@ -86,6 +109,9 @@ std::optional<int> parse(int argc, char** argv, const server_class& what, comman
         if (auto applied = apply_option_list(c.mount, list); !applied) {
             return fail_with(c, applied.error());
         }
+    }
+    if (auto problem = problem_of_policy(c, what.policies)) {
+        return fail_with(c, *problem);
     }
     if (!cores.empty()) {
         auto cpus = parse_cpu_list(cores);

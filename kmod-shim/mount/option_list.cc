@@ -63,16 +63,13 @@ outcome need_value(std::string_view name, bool has_value) {
 }
 
 outcome set_policy(mount_options& o, std::string_view text) {
-    if (text == "per_node") {
-        o.user.concurrency = policy::per_node;
-    } else if (text == "serial") {
-        o.user.concurrency = policy::serial;
-    } else if (text == "parallel") {
-        o.user.concurrency = policy::parallel;
-    } else {
+    const auto found =
+        std::ranges::find_if(all_policies, [text](policy p) { return name_of(p) == text; });
+    if (found == all_policies.end()) {
         return std::unexpected(
             fmt::format("option 'policy={}': want per_node, serial or parallel", text));
     }
+    o.user.concurrency = *found;
     return {};
 }
 

@@ -18,6 +18,7 @@ class null_fs {
   public:
     static constexpr std::string_view name = "null_puffs";
     static constexpr std::uint64_t root_id = 1;
+    static constexpr policy_set policies = {policy::per_node, policy::serial, policy::parallel};
     static std::string_view help() { return "  -o file_bytes=N    size of the file\n"; }
 
     explicit null_fs(const server_arguments& args) {

@@ -158,6 +158,26 @@ TEST(start_errors, value_out_of_range) {
     refused({HELLO, "-f", "--cores=4000", dir.path()});
 }
 
+// spec: X8
+TEST(start_errors, policy_that_the_server_does_not_bear) {
+    temp_dir dir;
+    const auto output_of = [&](const char* server, const char* policy) {
+        return refused({server, "-f", "-o", std::string("policy=") + policy, dir.path()}).output;
+    };
+    EXPECT_EQ(output_of(MEMFS, "parallel"),
+              "memfs: option 'policy=parallel': memfs bears only per_node, serial\n");
+    EXPECT_THAT(output_of(HELLO, "parallel"), HasSubstr("hello bears only per_node, serial"));
+    EXPECT_THAT(output_of(UNRULY, "per_node"), HasSubstr("unruly bears only parallel"));
+    // The last one said counts.
+    mounted_server s(MEMFS, {.arguments = {"-o", "policy=parallel,policy=serial"},
+                             .uid = 0,
+                             .start_limit = seconds(20)});
+    ASSERT_TRUE(s.ready()) << s.start_line();
+    std::ofstream(s.path() / "f") << "text";
+    EXPECT_EQ(read_file(s.path() / "f"), "text");
+    s.stop();
+}
+
 TEST(start_errors, server_throws_at_start) {
     temp_dir dir;
     for (const char* mode :

@@ -132,9 +132,8 @@ struct unruly {
         }
         return from.size();
     }
-    static void defaults(puffs::kmod::mount_options& o) {
-        o.user.concurrency = puffs::policy::parallel; // a slow read must not hold up another
-    }
+    // A slow read must not hold up another.
+    static constexpr puffs::policy_set policies = {puffs::policy::parallel};
 };
 
 } // namespace

@@ -9,6 +9,18 @@
 
 namespace puffs {
 
+std::string_view name_of(policy p) noexcept {
+    switch (p) {
+    case policy::per_node:
+        return "per_node";
+    case policy::serial:
+        return "serial";
+    case policy::parallel:
+        return "parallel";
+    }
+    return "?";
+}
+
 struct usermount::ports {
     std::vector<std::unique_ptr<msgport::putonly_port>> of_core;
 

@@ -25,14 +25,36 @@
 #include "puffs/msg/putter.hh"
 #include "puffs/server/ops.hh"
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
+#include <string_view>
 
 namespace puffs {
 
 enum class policy : std::uint8_t { per_node, serial, parallel };
+inline constexpr std::array all_policies{policy::per_node, policy::serial, policy::parallel};
+[[nodiscard]] std::string_view name_of(policy p) noexcept;
+
+// The policies that a server bears: under another one it would break.
+class policy_set {
+  public:
+    constexpr policy_set(std::initializer_list<policy> list) noexcept {
+        for (const policy p : list) {
+            bits_ |= bit(p);
+        }
+    }
+    [[nodiscard]] constexpr bool has(policy p) const noexcept { return (bits_ & bit(p)) != 0; }
+
+  private:
+    [[nodiscard]] static constexpr unsigned bit(policy p) noexcept {
+        return 1U << static_cast<unsigned>(p);
+    }
+    unsigned bits_ = 0;
+};
 
 struct usermount_options {
     policy concurrency = policy::per_node;

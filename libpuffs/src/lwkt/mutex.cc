@@ -2,6 +2,7 @@
 
 #include "lock_order.hh"
 #include "puffs/base/assert.hh"
+#include "puffs/base/limits.hh"
 #include "puffs/base/race_point.hh"
 #include "sched_private.hh"
 
@@ -51,17 +52,40 @@ bool mutex::take_or_queue(sleeper& s) noexcept {
     spin_guard guard(mu_);
     std::uintptr_t holder = holder_.load(std::memory_order_relaxed);
     for (;;) {
-        const std::uintptr_t wanted = holder == 0 ? name_of(*s.who) : holder | has_sleepers;
+        const bool free = (holder & ~has_sleepers) == 0;
+        const std::uintptr_t wanted = holder | (free ? name_of(*s.who) : has_sleepers);
         if (!holder_.compare_exchange_weak(holder, wanted, std::memory_order_acquire,
                                            std::memory_order_relaxed)) {
             continue;
         }
-        if (holder == 0) {
+        if (free) {
             return true;
         }
         sleepers_.push_back(s);
         return false;
     }
+}
+
+void mutex::give_to(sleeper& s) noexcept {
+    sleepers_.pop_front();
+    left_free_ = 0;
+    holder_.store(name_of(*s.who) | (sleepers_.empty() ? 0 : has_sleepers),
+                  std::memory_order_relaxed);
+}
+
+// Whether the mutex is the sleeper's. Whoever called or granted woke inside the lock: after a true it is done with this
+// mutex, which may die (K4).
+bool mutex::arrive(sleeper& s) noexcept {
+    maybe_crit_section crit;
+    spin_guard guard(mu_);
+    if (s.state == turn::called) {
+        if (holder_.load(std::memory_order_relaxed) == has_sleepers) {
+            give_to(s);
+            return true;
+        }
+        s.state = turn::beaten;
+    }
+    return s.state == turn::granted;
 }
 
 void mutex::lock_slow(waiter& me) noexcept {
@@ -74,15 +98,13 @@ void mutex::lock_slow(waiter& me) noexcept {
     PUFFS_RACE_POINT("lwkt.mutex.queued");
     for (;;) {
         me.arm();
-        if (s.granted.load(std::memory_order_acquire)) {
+        if (arrive(s)) {
             me.disarm();
-            break;
+            return;
         }
+        PUFFS_RACE_POINT("lwkt.mutex.before the sleep");
         me.sleep(sleep_flags::none);
     }
-    // The one who granted it wakes inside the lock; from here it is done with this mutex, which may die (K4).
-    maybe_crit_section crit;
-    spin_guard guard(mu_);
 }
 
 void mutex::unlock() noexcept PUFFS_NO_TSA {
@@ -96,13 +118,19 @@ void mutex::unlock() noexcept PUFFS_NO_TSA {
     PUFFS_RACE_POINT("lwkt.mutex.contended");
     maybe_crit_section crit;
     spin_guard guard(mu_);
-    sleeper& next = sleepers_.front();
-    sleepers_.pop_front();
-    waiter& heir = *next.who;
-    holder_.store(name_of(heir) | (sleepers_.empty() ? 0 : has_sleepers),
-                  std::memory_order_relaxed);
-    next.granted.store(true, std::memory_order_release); // `next` may be gone from here
-    heir.wake();
+    sleeper& first = sleepers_.front();
+    if (first.state == turn::beaten || left_free_ == limits::mutex_overtakings) {
+        first.state = turn::granted;
+        give_to(first);
+        first.who->wake(); // it cannot leave lock() before mu_ is free
+        return;
+    }
+    ++left_free_;
+    holder_.store(has_sleepers, std::memory_order_relaxed);
+    if (first.state == turn::asleep) {
+        first.state = turn::called;
+        first.who->wake();
+    }
 }
 
 bool mutex::held_by_me() const noexcept {

@@ -242,7 +242,7 @@ TEST(wait_queue_death, dying_with_waiters_panics) {
 }
 
 // spec: T8
-TEST(mutex, excludes_and_hands_over_in_order_of_arrival) {
+TEST(mutex, excludes_and_serves_its_sleepers_in_order_of_arrival) {
     rig r(2);
     lwkt::mutex m;
     std::string order;
@@ -253,16 +253,17 @@ TEST(mutex, excludes_and_hands_over_in_order_of_arrival) {
         EXPECT_TRUE(m.held_by_me());
         order += "1";
         m.unlock();
-        EXPECT_FALSE(m.try_lock()); // handed over, not free
-        m.lock();
-        order += "4";
+        EXPECT_FALSE(m.held_by_me());
+        EXPECT_FALSE(m.try_lock()); // free, but there is one to come
+        m.lock();                   // waits for nobody: no CPU has to be found for the one to come
+        order += "2";
         m.unlock();
     });
     for (const core_id i : {core_id{0}, core_id{1}}) {
         r.spawn(i, [&, i] {
             EXPECT_FALSE(m.try_lock());
             m.lock();
-            order += static_cast<char>('2' + i);
+            order += static_cast<char>('3' + i);
             m.unlock();
         });
     }
@@ -273,6 +274,73 @@ TEST(mutex, excludes_and_hands_over_in_order_of_arrival) {
     EXPECT_EQ(order, "1234");
     EXPECT_TRUE(m.try_lock());
     m.unlock();
+}
+
+// A holder on core 0, which gives the mutex back and takes it again, and a sleeper on core 1.
+struct contended {
+    contended() {
+        holder = r.spawn(0, [this] {
+            m.lock();
+            pause();
+            for (; !sleeper_was_in; ++rounds) {
+                m.unlock();
+                m.lock();
+                if (pause_each_round) {
+                    pause();
+                }
+            }
+            m.unlock();
+        });
+        r.settle();
+        r.spawn(1, [this] {
+            m.lock();
+            sleeper_was_in = true;
+            m.unlock();
+        });
+        r.settle();
+    }
+    static void pause() {
+        lwkt::deschedule_self();
+        lwkt::switch_away();
+    }
+    // Until it pauses or waits; the other core stands still.
+    void go_on() {
+        r.as(0, [this] { lwkt::schedule(*holder); });
+        r.step(0);
+    }
+    rig r{2};
+    lwkt::mutex m;
+    thread* holder = nullptr;
+    unsigned rounds = 0;
+    bool pause_each_round = false;
+    bool sleeper_was_in = false;
+};
+
+// spec: T8
+TEST(mutex, a_sleeper_that_gets_no_cpu_is_overtaken_only_so_many_times) {
+    contended c;
+    c.go_on();
+    EXPECT_EQ(c.rounds, limits::mutex_overtakings);
+    c.r.settle();
+    EXPECT_TRUE(c.sleeper_was_in);
+    EXPECT_EQ(c.r.at(0).live_threads() + c.r.at(1).live_threads(), 0U);
+}
+
+// spec: T8
+TEST(mutex, a_sleeper_that_came_and_found_it_taken_gets_it_next) {
+    contended c;
+    c.pause_each_round = true;
+    c.go_on(); // calls the sleeper, and is faster
+    c.r.step(1);
+    EXPECT_FALSE(c.sleeper_was_in);
+    EXPECT_EQ(c.rounds, 0U);
+    c.go_on();
+    EXPECT_EQ(c.rounds, 1U);
+    c.r.step(1);
+    EXPECT_TRUE(c.sleeper_was_in);
+    c.pause_each_round = false;
+    c.r.settle();
+    EXPECT_EQ(c.r.at(0).live_threads() + c.r.at(1).live_threads(), 0U);
 }
 
 // spec: T9

@@ -18,6 +18,8 @@ inline constexpr int ipi_nesting = 20; // handlers in handlers; deeper: panic
 inline constexpr std::size_t ipi_aside = 65536;
 // light threads kept by a core; more are freed
 inline constexpr std::size_t cached_threads = 64;
+// times that a lwkt::mutex is left free to whoever comes first; then its first sleeper is handed it
+inline constexpr unsigned mutex_overtakings = 64;
 inline constexpr std::size_t stack_bytes = 128 * 1024; // of a light thread, plus one guard page
 
 // Messages and parks.

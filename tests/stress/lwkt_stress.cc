@@ -4,6 +4,7 @@
 #include "puffs/lwkt/runtime.hh"
 #include "puffs/lwkt/sched.hh"
 #include "puffs/lwkt/wait_queue.hh"
+#include "support/sanitized.hh"
 #include "support/seed.hh"
 
 #include <array>
@@ -46,8 +47,8 @@ void on_all(runtime& r, F f) {
 }
 
 // spec: L19 T5 T9
-TEST(lwkt_stress, a_million_schedules_each_way_and_none_is_lost) {
-    constexpr std::uint64_t schedules = 1'000'000;
+TEST(lwkt_stress, of_a_million_schedules_each_way_none_is_lost) {
+    constexpr std::uint64_t schedules = sim::times(1'000'000U, 20U);
     auto r = cores(2);
     struct side {
         std::atomic<std::uint64_t> posted{0};
@@ -95,7 +96,7 @@ TEST(lwkt_stress, a_million_schedules_each_way_and_none_is_lost) {
 
 // spec: T8
 TEST(lwkt_stress, a_mutex_excludes_four_cores_and_ordinary_threads) {
-    constexpr int rounds = 1000; // most are handed over to a core that sleeps
+    constexpr int rounds = sim::times(30'000, 10);
     auto r = cores(4);
     lwkt::mutex m;
     std::uint64_t count = 0;
@@ -120,7 +121,7 @@ TEST(lwkt_stress, a_mutex_excludes_four_cores_and_ordinary_threads) {
 
 // spec: L29 L19
 TEST(lwkt_stress, threads_that_exit_while_others_schedule_them_are_reused_unharmed) {
-    constexpr int creations = 50'000;
+    constexpr int creations = sim::times(50'000, 10);
     constexpr std::size_t slots = 64;
     const std::uint64_t seed = sim::test_seed();
     auto r = cores(2);
@@ -169,7 +170,7 @@ TEST(lwkt_stress, threads_that_exit_while_others_schedule_them_are_reused_unharm
 
 // spec: K2 K3 K4
 TEST(lwkt_stress, queues_on_the_stack_of_their_waiters_are_signalled_from_everywhere) {
-    constexpr int rounds = 20'000;
+    constexpr int rounds = sim::times(20'000, 10);
     auto r = cores(2);
     struct request {
         lwkt::wait_queue q;

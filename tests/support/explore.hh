@@ -11,6 +11,7 @@
 //             in one run the first actor always goes on, and exhausted is false too.
 #pragma once
 
+#include "support/sanitized.hh"
 #include "support/sim_cores.hh"
 
 #include <cstdint>
@@ -24,16 +25,6 @@ namespace puffs::sim {
 inline constexpr bool race_points = true;
 #else
 inline constexpr bool race_points = false;
-#endif
-
-// Sanitizers make runs ten times slower: explore() then allows one preemption less.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool sanitized = true;
-#elif defined(__has_feature)
-inline constexpr bool sanitized =
-    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-inline constexpr bool sanitized = false;
 #endif
 
 struct explore_options {

@@ -2,8 +2,10 @@
 
 #include "puffs/lwkt/sched.hh"
 #include "puffs/lwkt/wait_queue.hh"
+#include "support/sanitized.hh"
 
 #include <atomic>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <thread>
@@ -71,24 +73,40 @@ TEST(runtime_death, starting_a_second_time_panics) {
         "starts once");
 }
 
+// For how long the calling thread was ready and had no CPU since it began; zero where the kernel does not count it.
+std::chrono::nanoseconds time_without_cpu() {
+    std::ifstream file("/proc/thread-self/schedstat");
+    std::int64_t on_cpu = 0;
+    std::int64_t ready = 0;
+    file >> on_cpu >> ready;
+    return std::chrono::nanoseconds(file ? ready : 0);
+}
+
 // spec: L32 T5
-TEST(runtime, an_idle_core_sleeps_and_wakes_for_a_thread_from_elsewhere_without_a_stall) {
+TEST(runtime, work_from_elsewhere_never_stalls_at_whatever_step_to_its_sleep_it_meets_a_core) {
+    constexpr int rounds = sim::times(3000, 10);
+    constexpr auto stall = std::chrono::milliseconds(10);
     auto r = two_cores();
     ASSERT_TRUE(r->start());
     const monotonic_clock clock;
-    auto best = std::chrono::nanoseconds::max();
-    for (int i = 0; i < 50; ++i) {
-        const auto sleeps = r->at(1).sched_stats().sleeps.load();
-        const instant start = clock.now();
-        r->run_on(1, [] {});
-        best = std::min(best, clock.now().since(start));
-        while (r->at(1).sched_stats().sleeps.load() == sleeps &&
-               clock.now().since(start) < std::chrono::seconds(5)) {
-            std::this_thread::yield(); // until it has gone to sleep again
+    std::chrono::nanoseconds core_waited{};
+    int stalls = 0;
+    for (int i = 0; i < rounds; ++i) {
+        // Work that comes 0 to 60 us after the last: an awake core, one that is going to sleep, one that sleeps.
+        const instant start = clock.now().after(std::chrono::nanoseconds(i % 600 * 100));
+        while (clock.now().before(start)) {
         }
+        const auto waited_before = core_waited + time_without_cpu();
+        r->run_on(1, [&] { core_waited = time_without_cpu(); });
+        const auto took = clock.now().since(start);
+        const auto waited = core_waited + time_without_cpu() - waited_before;
+        stalls += i > 0 && took - waited > stall
+                      ? 1
+                      : 0; // the first has no measure of the core before it
     }
-    EXPECT_GT(r->at(1).sched_stats().sleeps.load(), 10U);
-    EXPECT_LT(best, std::chrono::milliseconds(10));
+    // A lost wake-up is for ever: the time limit of the test finds it. A few may be stalls of the whole machine.
+    EXPECT_LE(stalls, rounds / 100);
+    EXPECT_GT(r->at(1).sched_stats().sleeps.load(), 100U);
     r->stop();
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <limits>
 #include <new>
 
 namespace memfs {
@@ -16,37 +17,48 @@ constexpr std::uint64_t chunk_overhead_bytes = 80;
 
 } // namespace
 
-// Memory that was a hole reads as zeros, so new memory is zeroed.
-bool data::grow(chunk& c, std::uint32_t needed) {
-    if (needed <= c.capacity) {
-        return true;
-    }
-    const std::uint32_t capacity = std::max(capacity_min, std::bit_ceil(needed));
-    const std::uint64_t more = capacity - c.capacity + (c.capacity == 0 ? chunk_overhead_bytes : 0);
-    if (!space_.take(more)) {
-        return false;
-    }
-    std::unique_ptr<std::byte[]> memory(new (std::nothrow) std::byte[capacity]);
-    if (memory == nullptr) {
-        space_.give(more);
-        return false;
-    }
+std::uint32_t data::capacity_for(std::uint32_t needed) {
+    return std::max(capacity_min, std::bit_ceil(needed));
+}
+
+// Gives the chunk its larger memory, which is zeroed: what was a hole reads as zeros.
+void data::enlarge(chunk& c, std::unique_ptr<std::byte[]> memory, std::uint32_t capacity) {
     if (c.capacity != 0) {
         std::memcpy(memory.get(), c.memory.get(), c.capacity);
     }
-    std::memset(memory.get() + c.capacity, 0, capacity - c.capacity);
-    allocated_ += capacity - c.capacity;
     c.memory = std::move(memory);
     c.capacity = capacity;
-    return true;
+}
+
+// The chunk of this number with memory for its first `needed` bytes; null, and nothing changed, when there is no space.
+data::chunk* data::chunk_for(std::uint64_t number, std::uint32_t needed) {
+    auto it = chunks_.find(number);
+    const std::uint32_t before = it == chunks_.end() ? 0 : it->second.capacity;
+    if (needed <= before) {
+        return &it->second;
+    }
+    const std::uint32_t capacity = capacity_for(needed);
+    reservation cost(space_, capacity - before + (before == 0 ? chunk_overhead_bytes : 0));
+    if (!cost) {
+        return nullptr;
+    }
+    try {
+        auto memory = std::make_unique<std::byte[]>(capacity);
+        if (it == chunks_.end()) {
+            it = chunks_.try_emplace(number).first;
+        }
+        enlarge(it->second, std::move(memory), capacity);
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+    allocated_ += capacity - before;
+    cost.keep();
+    return &it->second;
 }
 
 data::chunk_map::iterator data::release(chunk_map::iterator it) {
-    const std::uint32_t capacity = it->second.capacity;
-    allocated_ -= capacity;
-    if (capacity != 0) {
-        space_.give(capacity + chunk_overhead_bytes);
-    }
+    allocated_ -= it->second.capacity;
+    space_.give(it->second.capacity + chunk_overhead_bytes);
     return chunks_.erase(it);
 }
 
@@ -86,14 +98,11 @@ puffs::result<std::size_t> data::write(std::span<const std::byte> from, std::uin
         const auto within = static_cast<std::uint32_t>(at % chunk_bytes);
         const auto part = static_cast<std::uint32_t>(
             std::min<std::uint64_t>(from.size() - done, chunk_bytes - within));
-        auto [it, made] = chunks_.try_emplace(at / chunk_bytes);
-        if (!grow(it->second, within + part)) {
-            if (made) {
-                chunks_.erase(it);
-            }
+        chunk* const c = chunk_for(at / chunk_bytes, within + part);
+        if (c == nullptr) {
             break;
         }
-        std::memcpy(it->second.memory.get() + within, from.data() + done, part);
+        std::memcpy(c->memory.get() + within, from.data() + done, part);
         done += part;
         set_size_at_least(at + part);
     }
@@ -120,27 +129,81 @@ void data::truncate(std::uint64_t size) {
     size_ = size;
 }
 
-puffs::result<void> data::allocate(std::uint64_t offset, std::uint64_t length) {
-    const std::uint64_t end = offset + length;
-    // On failure what was allocated so far stays, as on other file systems; truncation gives it back.
-    for (std::uint64_t at = offset; at < end;) {
-        const auto within = static_cast<std::uint32_t>(at % chunk_bytes);
-        const auto part =
-            static_cast<std::uint32_t>(std::min<std::uint64_t>(end - at, chunk_bytes - within));
-        auto [it, made] = chunks_.try_emplace(at / chunk_bytes);
-        if (!grow(it->second, within + part)) {
-            if (made) {
-                chunks_.erase(it);
-            }
-            return fail(ENOSPC);
-        }
-        at += part;
+// What memory for the chunks from first to last costs besides what they have. The last needs only so much; holes of any
+// length are reckoned at once.
+std::uint64_t data::missing(std::uint64_t first, std::uint64_t last,
+                            std::uint32_t last_capacity) const {
+    std::uint64_t cost = (last - first) * (chunk_bytes + chunk_overhead_bytes) + last_capacity +
+                         chunk_overhead_bytes;
+    for (auto it = chunks_.lower_bound(first); it != chunks_.end() && it->first <= last; ++it) {
+        const std::uint64_t wanted = it->first == last ? last_capacity : chunk_bytes;
+        cost -= std::min<std::uint64_t>(it->second.capacity, wanted) + chunk_overhead_bytes;
     }
+    return cost;
+}
+
+// Zeroed chunks for all of them that have less than they need.
+data::chunk_map data::make_missing(std::uint64_t first, std::uint64_t last,
+                                   std::uint32_t last_capacity) const {
+    chunk_map fresh;
+    auto have = chunks_.lower_bound(first);
+    for (std::uint64_t number = first; number <= last; ++number) {
+        const std::uint32_t wanted = number == last ? last_capacity : chunk_bytes;
+        const bool there = have != chunks_.end() && have->first == number;
+        if (!there || have->second.capacity < wanted) {
+            fresh.try_emplace(fresh.end(), number,
+                              chunk{std::make_unique<std::byte[]>(wanted), wanted});
+        }
+        if (there) {
+            ++have;
+        }
+    }
+    return fresh;
+}
+
+// Nothing here can fail: the chunks move with the nodes of the tree that hold them.
+void data::take_over(chunk_map fresh) {
+    while (!fresh.empty()) {
+        auto moved = fresh.extract(fresh.begin());
+        chunk& c = moved.mapped();
+        allocated_ += c.capacity;
+        if (const auto old = chunks_.find(moved.key()); old != chunks_.end()) {
+            allocated_ -= old->second.capacity;
+            enlarge(old->second, std::move(c.memory), c.capacity);
+        } else {
+            chunks_.insert(std::move(moved));
+        }
+    }
+}
+
+puffs::result<void> data::allocate(std::uint64_t offset, std::uint64_t length) {
+    if (length == 0) {
+        return {};
+    }
+    if (length > std::numeric_limits<std::uint64_t>::max() - offset) {
+        return fail(EFBIG);
+    }
+    const std::uint64_t first = offset / chunk_bytes;
+    const std::uint64_t last = (offset + length - 1) / chunk_bytes;
+    const std::uint32_t last_capacity =
+        capacity_for(static_cast<std::uint32_t>(offset + length - last * chunk_bytes));
+    // The whole range is charged before any memory is touched: one that cannot be had costs nothing.
+    reservation cost(space_, missing(first, last, last_capacity));
+    if (!cost) {
+        return fail(ENOSPC);
+    }
+    try {
+        take_over(make_missing(first, last, last_capacity));
+    } catch (const std::bad_alloc&) {
+        return fail(ENOSPC);
+    }
+    cost.keep();
     return {};
 }
 
-void data::punch(std::uint64_t offset, std::uint64_t length) {
-    const std::uint64_t end = offset + length;
+void data::clear(std::uint64_t offset, std::uint64_t length, bool release_whole) {
+    const std::uint64_t end =
+        offset + std::min(length, std::numeric_limits<std::uint64_t>::max() - offset);
     for (auto it = chunks_.lower_bound(offset / chunk_bytes); it != chunks_.end();) {
         const std::uint64_t first = it->first * chunk_bytes;
         if (first >= end) {
@@ -148,7 +211,7 @@ void data::punch(std::uint64_t offset, std::uint64_t length) {
         }
         const std::uint64_t from = std::max(first, offset) - first;
         const std::uint64_t to = std::min(first + chunk_bytes, end) - first;
-        if (from == 0 && to >= it->second.capacity) {
+        if (release_whole && from == 0 && to >= it->second.capacity) {
             it = release(it);
             continue;
         }

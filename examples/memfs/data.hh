@@ -5,7 +5,8 @@
 //             in the chunk is a hole.
 // Ownership:  owns its memory, charged to a space that outlives it.
 // Threading:  one user at a time (the node's lock).
-// Errors:     enospc: the space is used up; nothing has changed then but for the part that reports itself as written.
+// Errors:     enospc: the space is used up, or the machine has no memory; nothing has changed then but for the part
+//             that reports itself as written.
 #pragma once
 
 #include "memfs/space.hh"
@@ -35,11 +36,14 @@ class data {
     puffs::result<std::size_t> write(std::span<const std::byte> from, std::uint64_t offset);
     // Cuts off or extends by a hole.
     void truncate(std::uint64_t size);
-    // Memory for the range, zeroed where it was a hole; the size does not change.
+    // Memory for the range, zeroed where it was a hole; the size does not change. All or nothing.
+    // Errors: enospc; efbig the range ends behind all that an offset can say.
     puffs::result<void> allocate(std::uint64_t offset, std::uint64_t length);
     void set_size_at_least(std::uint64_t size) noexcept { size_ = size > size_ ? size : size_; }
     // The range becomes a hole (whole chunks) or zeros (parts of chunks).
-    void punch(std::uint64_t offset, std::uint64_t length);
+    void punch(std::uint64_t offset, std::uint64_t length) { clear(offset, length, true); }
+    // The range becomes zeros; its memory stays.
+    void zero(std::uint64_t offset, std::uint64_t length) { clear(offset, length, false); }
     // The first data or hole at or after offset; enxio beyond the end.
     [[nodiscard]] puffs::result<std::uint64_t> next_data(std::uint64_t offset) const;
     [[nodiscard]] puffs::result<std::uint64_t> next_hole(std::uint64_t offset) const;
@@ -53,7 +57,15 @@ class data {
     };
     using chunk_map = std::map<std::uint64_t, chunk>; // by number of the chunk
 
-    bool grow(chunk& c, std::uint32_t needed);
+    static std::uint32_t capacity_for(std::uint32_t needed);
+    static void enlarge(chunk& c, std::unique_ptr<std::byte[]> memory, std::uint32_t capacity);
+    chunk* chunk_for(std::uint64_t number, std::uint32_t needed);
+    [[nodiscard]] std::uint64_t missing(std::uint64_t first, std::uint64_t last,
+                                        std::uint32_t last_capacity) const;
+    [[nodiscard]] chunk_map make_missing(std::uint64_t first, std::uint64_t last,
+                                         std::uint32_t last_capacity) const;
+    void take_over(chunk_map fresh);
+    void clear(std::uint64_t offset, std::uint64_t length, bool release_whole);
     chunk_map::iterator release(chunk_map::iterator it);
 
     space& space_;

@@ -14,7 +14,8 @@ std::uint64_t directory::key_of(std::string_view name) {
 
 directory::map::const_iterator directory::at(std::string_view name) const {
     const std::uint64_t key = key_of(name);
-    for (auto it = entries_.lower_bound(key); it != entries_.end() && it->first - key < 256; ++it) {
+    for (auto it = entries_.lower_bound(key);
+         it != entries_.end() && it->first - key < names_of_one_hash; ++it) {
         if (it->second.name == name) {
             return it;
         }
@@ -27,17 +28,40 @@ inode* directory::find(std::string_view name) const {
     return it == entries_.end() ? nullptr : it->second.node;
 }
 
-puffs::result<void> directory::add(std::string_view name, inode& node) {
+puffs::result<std::uint64_t> directory::free_key(std::string_view name) const {
     std::uint64_t key = key_of(name);
-    const std::uint64_t end = key + 256;
-    auto hint = entries_.lower_bound(key);
-    for (; hint != entries_.end() && hint->first == key && key < end; ++hint) {
+    const std::uint64_t end = key + names_of_one_hash;
+    for (auto it = entries_.lower_bound(key); it != entries_.end() && it->first == key; ++it) {
         ++key;
     }
-    if (key == end) {
+    if (key >= end) {
         return puffs::fail(ENOSPC);
     }
-    entries_.emplace_hint(hint, key, entry{std::string(name), &node});
+    return key;
+}
+
+puffs::result<void> directory::add(std::string_view name, inode& node) {
+    const auto key = free_key(name);
+    if (!key) {
+        return puffs::fail(key.error());
+    }
+    entries_.try_emplace(*key, entry{std::string(name), &node});
+    return {};
+}
+
+puffs::result<void> directory::move(std::string_view name, directory& to,
+                                    std::string_view to_name) {
+    const auto it = at(name);
+    PUFFS_ASSERT(it != entries_.end(), "moving a name that is not there");
+    const auto key = to.free_key(to_name);
+    if (!key) {
+        return puffs::fail(key.error());
+    }
+    std::string fresh(to_name);
+    auto moved = entries_.extract(it); // from here on nothing can fail
+    moved.key() = *key;
+    moved.mapped().name = std::move(fresh);
+    to.entries_.insert(std::move(moved));
     return {};
 }
 

@@ -4,7 +4,7 @@
 // goes on after a pause sees every name that was there all the time exactly once, whatever was
 // added or removed meanwhile.
 //
-// Units:      keys from first_key to 2^63 - 1; 56 bits of hash and a number that tells names of one hash apart.
+// Units:      keys from first_key to 2^63 - 1; 55 bits of hash, and 8 of a number that tells names of one hash apart.
 // Full:       256 names of one hash: the next is refused with enospc.
 // Ownership:  owns the names; refers to the inodes.
 // Threading:  one user at a time (the node's lock).
@@ -36,6 +36,9 @@ class directory {
     // Requires: the name is there.
     void remove(std::string_view name);
     void replace(std::string_view name, inode& node);
+    // move - the name, which is there, becomes the name `to_name` of `to`, which is not there. Needs no memory but that
+    // of a longer name. Errors: enospc as add; then, and when there is no memory (bad_alloc), nothing has changed.
+    puffs::result<void> move(std::string_view name, directory& to, std::string_view to_name);
     [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
     [[nodiscard]] map::const_iterator after(std::uint64_t key) const {
         return entries_.upper_bound(key);
@@ -48,7 +51,9 @@ class directory {
     }
 
   private:
+    static constexpr std::uint64_t names_of_one_hash = 256;
     static std::uint64_t key_of(std::string_view name);
+    [[nodiscard]] puffs::result<std::uint64_t> free_key(std::string_view name) const;
     [[nodiscard]] map::const_iterator at(std::string_view name) const;
     map entries_;
 };

@@ -93,10 +93,10 @@ memfs::result<void> memfs::fallocate(cc&, node& n, int mode, std::uint64_t offse
         i.contents->punch(offset, length);
         break;
     case FALLOC_FL_ZERO_RANGE:
-        i.contents->punch(offset, length);
         if (auto allocated = i.contents->allocate(offset, length); !allocated) {
-            return allocated;
+            return allocated; // with the data as it was
         }
+        i.contents->zero(offset, length);
         break;
     default:
         return fail(EOPNOTSUPP);

@@ -4,8 +4,9 @@
 // permissions), times in nanoseconds, sparse files, extended attributes, files that are removed
 // while open, a size limit.
 //
-// Limits:     -o size= bytes of memory, all things included (default: half of the machine's); contents are gone after
-//             unmount; no access lists; no quotas.
+// Limits:     -o size= bytes of memory, all things included (default: half of the machine's), which longer names alone
+//             may pass, by an eighth, when files are renamed; contents are gone after unmount; no access lists; no
+//             quotas.
 // Run:        memfs -f /mnt            memfs -o size=2G,allow_other none /mnt
 // Threading:  the framework's per_node or serial policy: every operation has its nodes to itself. What is
 //             shared besides is the space counter, the inode counter, and moves of directories
@@ -17,6 +18,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -86,11 +88,10 @@ class memfs {
         return &i == root_ ? root_id : reinterpret_cast<std::uintptr_t>(&i);
     }
     [[nodiscard]] puffs::new_node answer(const inode& i) const;
-    result<inode*> make_inode(const inode* dir, const puffs::make_request& r);
+    std::unique_ptr<inode> make_inode(const inode* dir, const puffs::make_request& r);
     void delete_inode(inode* i);
     result<puffs::new_node> make(node& dir, std::string_view name, const puffs::make_request& r,
                                  std::string_view target = {});
-    result<void> add_name(inode& dir, std::string_view name, inode& i);
     void drop_name(inode& dir, std::string_view name);
     void unlinked(inode& dir, inode& i);
     static void free_unreachable_data(inode& i);

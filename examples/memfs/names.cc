@@ -26,13 +26,10 @@ puffs::result<void> must_exist(const inode& dir) {
 
 } // namespace
 
-memfs::result<inode*> memfs::make_inode(const inode* dir, const puffs::make_request& r) {
-    if (!space_.take(inode::cost_bytes)) {
-        return fail(ENOSPC);
-    }
-    auto* i = new inode;
+// Its cost is charged by who calls.
+std::unique_ptr<inode> memfs::make_inode(const inode* dir, const puffs::make_request& r) {
+    auto i = std::make_unique<inode>();
     i->ino = next_ino_.fetch_add(1, std::memory_order_relaxed); // only distinct, no order needed
-    inodes_.fetch_add(1, std::memory_order_relaxed);
     i->mode = r.mode;
     i->kind = puffs::msg::vtype_of(r.mode);
     i->uid = r.uid;
@@ -55,17 +52,6 @@ memfs::result<inode*> memfs::make_inode(const inode* dir, const puffs::make_requ
     return i;
 }
 
-memfs::result<void> memfs::add_name(inode& dir, std::string_view name, inode& i) {
-    if (!space_.take(directory::cost_bytes(name))) {
-        return fail(ENOSPC);
-    }
-    if (auto added = dir.names->add(name, i); !added) {
-        space_.give(directory::cost_bytes(name));
-        return added;
-    }
-    return {};
-}
-
 void memfs::drop_name(inode& dir, std::string_view name) {
     dir.names->remove(name);
     space_.give(directory::cost_bytes(name));
@@ -80,22 +66,18 @@ memfs::result<puffs::new_node> memfs::make(node& dir_node, std::string_view name
     if (dir.names->find(name) != nullptr) {
         return fail(EEXIST);
     }
+    reservation cost(space_, inode::cost_bytes + target.size() + directory::cost_bytes(name));
+    if (!cost) {
+        return fail(ENOSPC);
+    }
     auto made = make_inode(&dir, r);
-    if (!made) {
-        return fail(made.error());
-    }
-    inode& i = **made;
-    if (!target.empty()) {
-        if (!space_.take(target.size())) {
-            delete_inode(&i);
-            return fail(ENOSPC);
-        }
-        i.target = target;
-    }
-    if (auto added = add_name(dir, name, i); !added) {
-        delete_inode(&i);
+    made->target = target;
+    if (auto added = dir.names->add(name, *made); !added) {
         return fail(added.error());
     }
+    cost.keep();
+    inodes_.fetch_add(1, std::memory_order_relaxed); // a count, orders nothing
+    inode& i = *made.release();
     if (i.is_dir()) {
         i.parent.store(&dir, std::memory_order_release); // pairs with is_below
         ++dir.nlink;
@@ -175,9 +157,14 @@ memfs::result<void> memfs::link(cc&, node& dir_node, node& target, std::string_v
     if (dir.names->find(name) != nullptr) {
         return fail(EEXIST);
     }
-    if (auto added = add_name(dir, name, i); !added) {
+    reservation cost(space_, directory::cost_bytes(name));
+    if (!cost) {
+        return fail(ENOSPC);
+    }
+    if (auto added = dir.names->add(name, i); !added) {
         return added;
     }
+    cost.keep();
     ++i.nlink;
     i.touched();
     dir.changed();
@@ -259,11 +246,21 @@ memfs::result<void> memfs::rename(cc&, const puffs::rename_request& r) {
             return fail(ENOTEMPTY);
         }
         to_dir.names->replace(r.to_name, i);
+        drop_name(from_dir, r.from_name);
         unlinked(to_dir, *victim);
-    } else if (auto added = add_name(to_dir, r.to_name, i); !added) {
-        return added;
+    } else {
+        const std::uint64_t before = directory::cost_bytes(r.from_name);
+        const std::uint64_t after = directory::cost_bytes(r.to_name);
+        reservation more(space_, after > before ? after - before : 0, space::purpose::rename);
+        if (!more) {
+            return fail(ENOSPC);
+        }
+        if (auto moved = from_dir.names->move(r.from_name, *to_dir.names, r.to_name); !moved) {
+            return moved;
+        }
+        more.keep();
+        space_.give(before > after ? before - after : 0);
     }
-    drop_name(from_dir, r.from_name);
     reparent(i, from_dir, to_dir);
     i.touched();
     from_dir.changed();

@@ -150,15 +150,21 @@ memfs::result<void> memfs::setextattr(cc&, node& n, std::string_view attribute,
     if (found == i.xattrs.end() && (flags & XATTR_REPLACE) != 0) {
         return fail(ENODATA);
     }
-    if (!space_.take(xattr_cost(attribute, value.size()))) {
+    const std::uint64_t after = xattr_cost(attribute, value.size());
+    const std::uint64_t before =
+        found == i.xattrs.end() ? 0 : xattr_cost(attribute, found->second.size());
+    reservation more(space_, after > before ? after - before : 0);
+    if (!more) {
         return fail(ENOSPC);
     }
+    std::vector<std::byte> bytes(value.begin(), value.end());
     if (found == i.xattrs.end()) {
-        i.xattrs.emplace(attribute, std::vector<std::byte>(value.begin(), value.end()));
+        i.xattrs.emplace(attribute, std::move(bytes));
     } else {
-        space_.give(xattr_cost(attribute, found->second.size()));
-        found->second.assign(value.begin(), value.end());
+        found->second = std::move(bytes);
     }
+    more.keep();
+    space_.give(before > after ? before - after : 0);
     i.touched();
     return {};
 }

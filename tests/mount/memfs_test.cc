@@ -1,12 +1,15 @@
 // memfs at work: its size limit, big directories, and the programs that people run.
 #include "support/mount/mounted.hh"
 
+#include <array>
 #include <fcntl.h>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/falloc.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 namespace puffs::test {
@@ -72,6 +75,93 @@ TEST(memfs_size, counts_names_nodes_and_attributes) {
     EXPECT_EQ(errno, ENOSPC);
     EXPECT_GT(made, 500);
     EXPECT_LT(made, 3000);
+    s.stop();
+}
+
+blkcnt_t blocks_of(int fd) {
+    struct stat st {};
+    EXPECT_EQ(::fstat(fd, &st), 0);
+    return st.st_blocks;
+}
+
+TEST(memfs_size, preallocation_past_it_fails_at_once_and_changes_nothing) {
+    mounted_server s(MEMFS, with("size=8M"));
+    ASSERT_TRUE(s.ready());
+    const int fd = ::open((s.path() / "f").c_str(), O_CREAT | O_RDWR, 0644);
+    ASSERT_EQ(::pwrite(fd, "text", 4, 0), 4);
+    ASSERT_EQ(::fallocate(fd, 0, 0, 4 << 20), 0);
+    const auto blocks = blocks_of(fd);
+    struct statvfs before {};
+    ASSERT_EQ(::statvfs(s.path().c_str(), &before), 0);
+    constexpr std::array modes = {0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_ZERO_RANGE};
+    for (const int mode : modes) {
+        for (const off_t length : {off_t{16} << 20, off_t{1} << 60}) {
+            EXPECT_EQ(::fallocate(fd, mode, 0, length), -1);
+            EXPECT_EQ(errno, ENOSPC) << mode;
+            EXPECT_EQ(blocks_of(fd), blocks) << mode;
+        }
+    }
+    struct statvfs after {};
+    ASSERT_EQ(::statvfs(s.path().c_str(), &after), 0);
+    EXPECT_EQ(after.f_bfree, before.f_bfree);
+    std::array<char, 4> text{};
+    ASSERT_EQ(::pread(fd, text.data(), text.size(), 0), 4);
+    EXPECT_EQ(std::string_view(text.data(), text.size()), "text");
+    ::close(fd);
+    s.stop();
+}
+
+// Takes what is left with empty files; how many.
+int fill_with_names(const std::filesystem::path& dir, const std::string& prefix = "f") {
+    int made = 0;
+    while (::mknod((dir / (prefix + std::to_string(made))).c_str(), S_IFREG | 0644, 0) == 0) {
+        ++made;
+    }
+    EXPECT_EQ(errno, ENOSPC);
+    return made;
+}
+
+TEST(memfs_size, full_can_be_put_in_order) {
+    mounted_server s(MEMFS, with("size=1M"));
+    ASSERT_TRUE(s.ready());
+    const std::filesystem::path& m = s.path();
+    ASSERT_EQ(::mkdir((m / "d").c_str(), 0755), 0);
+    ASSERT_GT(fill_with_names(m), 100);
+    EXPECT_EQ(::rename((m / "f0").c_str(), (m / "g0").c_str()), 0) << errno;
+    EXPECT_EQ(::rename((m / "f1").c_str(), (m / "d/f1").c_str()), 0) << errno;
+    const std::string longest(255, 'x');
+    EXPECT_EQ(::rename((m / "f2").c_str(), (m / longest).c_str()), 0) << errno;
+    EXPECT_EQ(::rename((m / "f3").c_str(), (m / "f4").c_str()), 0) << errno;
+    // The reserve for longer names ends too, with the file where it was.
+    int n = 5;
+    std::string from = "f5";
+    while (::rename((m / from).c_str(), (m / (from + std::string(250, 'x'))).c_str()) == 0) {
+        from = "f" + std::to_string(++n);
+        ASSERT_LT(n, 1000);
+    }
+    EXPECT_EQ(errno, ENOSPC);
+    EXPECT_GT(n, 100);
+    EXPECT_EQ(::access((m / from).c_str(), F_OK), 0);
+    // Beyond the limit nothing grows, but shorter names still can be had, and things removed.
+    EXPECT_EQ(::rename((m / from).c_str(), (m / "s").c_str()), 0) << errno;
+    EXPECT_EQ(::unlink((m / "s").c_str()), 0) << errno;
+    s.stop();
+}
+
+TEST(memfs_size, replacing_an_attribute_is_charged_by_the_difference) {
+    mounted_server s(MEMFS, with("size=1M"));
+    ASSERT_TRUE(s.ready());
+    const std::string f = s.path() / "f";
+    ASSERT_EQ(::mknod(f.c_str(), S_IFREG | 0644, 0), 0);
+    const std::string value(60000, 'v');
+    ASSERT_EQ(::setxattr(f.c_str(), "user.a", value.data(), value.size(), 0), 0);
+    ASSERT_GT(fill_with_names(s.path()), 100);
+    EXPECT_EQ(::setxattr(f.c_str(), "user.a", value.data(), value.size(), 0), 0) << errno;
+    EXPECT_EQ(::setxattr(f.c_str(), "user.a", value.data(), value.size() - 1, 0), 0) << errno;
+    EXPECT_EQ(::setxattr(f.c_str(), "user.b", value.data(), value.size(), 0), -1);
+    EXPECT_EQ(errno, ENOSPC);
+    EXPECT_EQ(::setxattr(f.c_str(), "user.a", "v", 1, 0), 0) << errno;
+    EXPECT_GT(fill_with_names(s.path(), "more"), 0);
     s.stop();
 }
 

@@ -2,9 +2,11 @@
 
 #include "puffs/base/log.hh"
 
+#include <array>
 #include <liburing.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 namespace puffs::fuse {
@@ -23,6 +25,12 @@ void bump(std::atomic<std::uint64_t>& c) {
 // room for max_write bytes, which a WRITE fills on its way in and a READ on its way out, then a
 // page that is slack for the request's own header.
 struct dev_channel::dev_frame : frame {
+    // What the kernel gets of a reply without payload, in one piece: it pins each piece, and each page of it, by
+    // itself.
+    struct alignas(512) {
+        wire::out_header header;
+        std::array<std::byte, fixed_bytes_max> fixed;
+    } head{};
     std::byte* memory = nullptr;
     std::size_t memory_bytes = 0;
 
@@ -95,6 +103,7 @@ dev_channel::dev_frame* dev_channel::take_frame() noexcept {
     ++made_;
     f->origin = this;
     f->payload = {f->memory + page_bytes, options_.max_write_bytes};
+    f->fixed = f->head.fixed;
     return f;
 }
 
@@ -186,24 +195,25 @@ void dev_channel::run_one() noexcept {
 // often its next request is there before this core would have gone to sleep (a quarter of a stat's
 // time, measured).
 void dev_channel::reply(frame& f) noexcept {
-    f.out.unique = f.op.header.unique;
-    f.out.error = -f.error;
-    int count = 1;
-    std::size_t length = sizeof(f.out);
-    if (f.error == 0 && f.fixed_bytes != 0) {
-        f.vectors[static_cast<std::size_t>(count++)] = {f.fixed.data(), f.fixed_bytes};
-        length += f.fixed_bytes;
+    auto& head = static_cast<dev_frame&>(f).head;
+    std::size_t head_bytes = sizeof(head.header);
+    std::size_t payload_bytes = 0;
+    if (f.error == 0) {
+        head_bytes += f.fixed_bytes;
+        payload_bytes = f.payload_bytes;
     }
-    if (f.error == 0 && f.payload_bytes != 0) {
-        f.vectors[static_cast<std::size_t>(count++)] = {f.payload.data(), f.payload_bytes};
-        length += f.payload_bytes;
+    head.header = {.len = static_cast<std::uint32_t>(head_bytes + payload_bytes),
+                   .error = -f.error,
+                   .unique = f.op.header.unique};
+    ssize_t written = 0;
+    if (payload_bytes == 0) {
+        written = ::write(fd_, &head, head_bytes);
+    } else {
+        const std::array<iovec, 2> pieces{{{&head, head_bytes}, {f.payload.data(), payload_bytes}}};
+        written = ::writev(fd_, pieces.data(), static_cast<int>(pieces.size()));
     }
-    f.out.len = static_cast<std::uint32_t>(length);
-    f.vectors[0] = {&f.out, sizeof(f.out)};
-
-    ssize_t written = ::writev(fd_, f.vectors.data(), count);
     if (written < 0 && errno == EINVAL && f.error == 0) {
-        refused(f, length); // the kernel still waits for a fit reply
+        refused(f, head_bytes + payload_bytes); // the kernel still waits for a fit reply
     } else {
         bump(written < 0 ? stats_.gone : stats_.replies); // gone: the caller, or the connection
     }
@@ -214,9 +224,10 @@ void dev_channel::refused(frame& f, std::size_t length) noexcept {
     bump(stats_.refused);
     PUFFS_LOG(err, "core {}: the kernel refused the reply to {} ({} bytes); answering eio",
               core_.id(), f.op.row != nullptr ? f.op.row->name : "?", length);
-    f.out.error = -EIO;
-    f.out.len = sizeof(f.out);
-    if (::write(fd_, &f.out, sizeof(f.out)) < 0) {
+    wire::out_header& header = static_cast<dev_frame&>(f).head.header;
+    header.error = -EIO;
+    header.len = sizeof(header);
+    if (::write(fd_, &header, sizeof(header)) < 0) {
         bump(stats_.gone);
     }
 }

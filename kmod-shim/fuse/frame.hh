@@ -8,7 +8,8 @@
 //   payload    page-aligned room for the data of the reply; it may overlap `request` behind its
 //              first 4096 bytes, so it is used only by operations whose request is shorter
 //              (reads and lists, never writes)
-//   fixed      the structure of the reply, at most fixed_bytes_max bytes
+//   fixed      room for the structure of the reply, fixed_bytes_max bytes, aligned to 8; a channel may place it
+//              inside `payload`, because no reply has both
 //
 // Units:      bytes.
 // Ownership:  the channel's pool; lent to the operation map from handle() until reply() or drop().
@@ -20,13 +21,11 @@
 #include "puffs/base/clock.hh"
 #include "puffs/kmod/park.hh"
 
-#include <array>
 #include <boost/intrusive/list_hook.hpp>
 #include <boost/intrusive/unordered_set_hook.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <sys/uio.h>
 
 namespace puffs::fuse {
 
@@ -47,11 +46,13 @@ struct frame {
     std::span<std::byte> request; // writable: the map moves names together in place
     std::span<std::byte> payload;
 
-    // Set by the operation map before reply(). error: 0 or a positive errno; with an error nothing else is sent.
+    std::span<std::byte> fixed;
+
+    // Set by the operation map before reply(). error: 0 or a positive errno; with an error nothing else is sent. One of
+    // fixed_bytes and payload_bytes is 0.
     int error = 0;
-    alignas(8) std::array<std::byte, fixed_bytes_max> fixed{};
     std::size_t fixed_bytes = 0;
-    std::size_t payload_bytes = 0; // sent behind `fixed`
+    std::size_t payload_bytes = 0;
 
     // The operation map's own, from handle() to reply().
     decoded op;
@@ -62,8 +63,6 @@ struct frame {
     boost::intrusive::unordered_set_member_hook<> by_unique;
 
     // The channel's own.
-    wire::out_header out{};
-    std::array<iovec, 3> vectors{};
     boost::intrusive::list_member_hook<> hook;
 };
 

@@ -52,13 +52,15 @@ class remembering_channel final : public channel {
         f.origin = this;
         f.request = std::span(f.memory).first(request.size());
         f.payload = std::span(f.memory).subspan(page_bytes);
+        f.fixed = f.payload.first(frame::fixed_bytes_max);
         ++out_;
         return f;
     }
     void reply(frame& f) noexcept override {
         told t{.unique = f.op.header.unique, .dropped = false, .error = f.error, .body = {}};
         if (f.error == 0) {
-            const bytes fixed = std::as_bytes(std::span(f.fixed)).first(f.fixed_bytes);
+            EXPECT_TRUE(f.fixed_bytes == 0 || f.payload_bytes == 0) << "they may share their room";
+            const bytes fixed = f.fixed.first(f.fixed_bytes);
             const bytes data = f.payload.first(f.payload_bytes);
             t.body.assign(fixed.begin(), fixed.end());
             t.body.insert(t.body.end(), data.begin(), data.end());

@@ -11,20 +11,25 @@ namespace {
 
 using found_entries = std::vector<std::optional<call::entry>>; // one a packed record
 
-// Looks up every name; one that cannot be found gets no node. Requires: c.n is locked.
-found_entries find_all(call& c, std::span<std::byte> packed) {
-    found_entries all;
+// Looks up every name into `all`, which outlives the lock: a hold that is dropped early, by an exception too, may
+// reclaim its node. A name that cannot be found, or whose lookup throws, gets no node; the others are as good as in a
+// plain readdir. Requires: c.n is locked.
+void find_all(call& c, std::span<std::byte> packed, found_entries& all) {
     for (plus_entries at(packed); at.next();) {
         at.set_info({});
         auto& e = all.emplace_back();
         if (at.name() == "." || at.name() == "..") {
             continue;
         }
-        if (auto found = c.find(*c.n, at.name())) {
-            e = std::move(*found);
+        try {
+            if (auto found = c.find(*c.n, at.name())) {
+                e = std::move(*found);
+            }
+        } catch (...) {
+            PUFFS_LOG(err, "lookup of '{}' in node {} threw: {}", at.name(), c.n->id(),
+                      what_was_thrown());
         }
     }
-    return all;
 }
 
 // Names the nodes in the reply, each with its attributes. An entry that fails goes without a node:
@@ -68,7 +73,7 @@ result<void> readdir(call& c) {
             return fail(EINVAL); // no room for one entry; an empty answer would mean the end
         }
         if (plus) {
-            found = find_all(c, c.data.out.first(out.used_bytes()));
+            find_all(c, c.data.out.first(out.used_bytes()), found);
         }
     }
     if (plus) {

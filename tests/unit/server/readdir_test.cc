@@ -14,7 +14,21 @@ using msg::cookie;
 constexpr cookie root = cookie::root;
 
 struct picky_server : tree_server {
-    std::string throws_on, fails_on;
+    std::string throws_on, fails_on, lookup_throws_on;
+    bool readdir_throws = false;
+    result<new_node> lookup(cc& c, node& dir, std::string_view name) {
+        if (!lookup_throws_on.empty() && name == lookup_throws_on) {
+            throw std::runtime_error("lookup");
+        }
+        return tree_server::lookup(c, dir, name);
+    }
+    result<void> readdir(cc& c, node& dir, dirents& out, std::uint64_t cookie) {
+        const auto done = tree_server::readdir(c, dir, out, cookie);
+        if (readdir_throws) {
+            throw std::runtime_error("readdir");
+        }
+        return done;
+    }
     result<attr> getattr(cc& c, node& n) {
         if (!throws_on.empty() && n.id() == at(1).names.at(throws_on)) {
             throw std::runtime_error("getattr");
@@ -105,6 +119,36 @@ TEST_F(readdir_test, plus_names_every_entry_but_the_dots) { // spec: X6
     EXPECT_EQ(c.lookup(root, "file")->node, f);
     EXPECT_EQ(c.give_back(f, 2), 0);
     EXPECT_EQ(m.server.reclaims[id], 1);
+}
+
+TEST_F(readdir_test, plus_entries_whose_lookup_throws_go_without_a_node) { // spec: X8
+    const auto first = m.server.add(1, "a", vtype::reg);
+    m.server.add(1, "b", vtype::reg);
+    m.server.add(1, "c", vtype::reg);
+    m.server.lookup_throws_on = "b";
+    ASSERT_EQ(c.readdir(root, 4096, true), 0);
+    const auto all = entries(true);
+    ASSERT_EQ(all.size(), 5U);
+    EXPECT_NE(all[2].made.node, cookie::none);
+    EXPECT_EQ(all[3].made.node, cookie::none);
+    EXPECT_NE(all[4].made.node, cookie::none);
+    EXPECT_EQ(m.um.live_nodes(), 3U);
+    EXPECT_EQ(c.give_back(all[2].made.node, 1), 0);
+    EXPECT_EQ(m.server.reclaims[first], 1);
+}
+
+TEST_F(readdir_test, that_throws_after_some_entries_is_eio_and_names_nothing) { // spec: X8
+    m.server.add(1, "a", vtype::reg);
+    m.server.readdir_throws = true;
+    for (const bool plus : {false, true}) {
+        EXPECT_EQ(c.readdir(root, 4096, plus), EIO);
+        EXPECT_EQ(c.req.args.io.done, 0U);
+        EXPECT_EQ(c.out_bytes, 0U);
+        EXPECT_EQ(m.um.live_nodes(), 1U);
+    }
+    m.server.readdir_throws = false;
+    EXPECT_EQ(c.readdir(root, 4096, true), 0);
+    EXPECT_EQ(entries(true).size(), 3U);
 }
 
 TEST_F(readdir_test, plus_entries_that_fail_go_without_a_node) { // spec: X6

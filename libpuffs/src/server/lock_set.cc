@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 
 namespace puffs {
 
@@ -10,6 +11,14 @@ bool lock_set::has(const node& n) const noexcept {
 }
 
 // The analysis cannot follow a set of locks that is known at run time only.
+void lock_set::lock(node& n) noexcept PUFFS_NO_TSA {
+    PUFFS_ASSERT(count_ == 0, "a lock set takes its locks at once");
+    if (active_) {
+        held_[count_++] = &n;
+        n.lock_.lock();
+    }
+}
+
 void lock_set::lock(std::span<node* const> nodes) noexcept PUFFS_NO_TSA {
     PUFFS_ASSERT(count_ == 0, "a lock set takes its locks at once");
     if (!active_) {
@@ -21,9 +30,18 @@ void lock_set::lock(std::span<node* const> nodes) noexcept PUFFS_NO_TSA {
             held_[count_++] = n;
         }
     }
-    std::sort(held_.begin(), held_.begin() + count_, std::less<>());
+    sort();
     for (std::size_t i = 0; i < count_; ++i) {
         held_[i]->lock_.lock();
+    }
+}
+
+// More than two is the rare case of an operation that waits for its targets.
+void lock_set::sort() noexcept {
+    if (count_ > 2) {
+        std::sort(held_.begin(), held_.begin() + count_, std::less<>());
+    } else if (count_ == 2 && std::less<>()(held_[1], held_[0])) {
+        std::swap(held_[0], held_[1]);
     }
 }
 

@@ -25,12 +25,13 @@ class lock_set {
     static constexpr std::size_t capacity = 6;
 
     explicit lock_set(policy p) noexcept : active_(p == policy::per_node) {}
-    lock_set(policy p, node& n) noexcept : lock_set(p) { lock({&n}); }
+    lock_set(policy p, node& n) noexcept : lock_set(p) { lock(n); }
     ~lock_set() { unlock(); }
     lock_set(const lock_set&) = delete;
     lock_set& operator=(const lock_set&) = delete;
 
-    // Requires: nothing is locked yet. Null pointers are left out.
+    // Requires: nothing is locked yet. Null pointers are left out. One node, as most operations have, is not sorted.
+    void lock(node& n) noexcept;
     void lock(std::initializer_list<node*> nodes) noexcept { lock(std::span(nodes)); }
     void lock(std::span<node* const> nodes) noexcept;
     // True when the set has the node's lock, now or from before.
@@ -39,6 +40,7 @@ class lock_set {
 
   private:
     [[nodiscard]] bool has(const node& n) const noexcept;
+    void sort() noexcept;
     const bool active_;
     std::size_t count_ = 0;
     std::array<node*, capacity> held_{};

@@ -2,6 +2,7 @@
 
 #include "fuse/convert.hh"
 #include "fuse/mapping.hh"
+#include "fuse/reader.hh"
 #include "fuse/wire_file.hh"
 #include "fuse/wire_node.hh"
 #include "puffs/base/assert.hh"
@@ -145,6 +146,53 @@ int statvfs(frame& f, kmod::park& p) {
 
 void answer_open_created(frame& f, kmod::park& p) {
     put_open(f, p);
+}
+
+namespace {
+
+bool answers_entry(wire::opcode op) {
+    using enum wire::opcode;
+    return op == lookup || op == symlink || op == mknod || op == mkdir || op == link ||
+           op == create;
+}
+
+bool answers_open(wire::opcode op) {
+    using enum wire::opcode;
+    return op == open || op == opendir || op == create;
+}
+
+} // namespace
+
+given given_by(const frame& f) {
+    const wire::opcode op = f.op.op();
+    reader fixed(bytes(f.fixed).first(f.fixed_bytes));
+    given g;
+    msg::cookie opened = cookie_of(f.op.nodeid());
+    if (answers_entry(op)) {
+        const auto entry = fixed.take<wire::entry_out>();
+        g.node = entry ? cookie_of(entry->nodeid) : msg::cookie::none;
+        opened = g.node;
+    }
+    if (answers_open(op)) {
+        if (const auto file = fixed.take<wire::open_out>()) {
+            const std::uint32_t flags = op == wire::opcode::create
+                                            ? f.op.in<wire::create_in>().flags
+                                            : f.op.in<wire::open_in>().flags;
+            g.open = given::open_file{opened, file->fh, flags};
+        }
+    }
+    if (op == wire::opcode::readdirplus) {
+        g.entries = f.payload.first(f.payload_bytes);
+    }
+    return g;
+}
+
+msg::cookie take_entry(bytes& entries) {
+    reader r(entries);
+    const auto head = r.take<wire::direntplus>();
+    PUFFS_ASSERT(head.has_value(), "a reply of ours is cut off");
+    entries = entries.subspan(sizeof(*head) + wire::record_align(head->dirent.namelen));
+    return cookie_of(head->entry.nodeid);
 }
 
 } // namespace puffs::fuse

@@ -1,4 +1,5 @@
-// fuse/answer.hh - from the end of a puffs request to the bytes of a FUSE reply; one function a shape.
+// fuse/answer.hh - from the end of a puffs request to the bytes of a FUSE reply; one function a shape. And
+// back: what such a reply gives away.
 //
 // Requires:  the park ended with rv 0: the kernel half has checked the server's values (spec F41), they are not checked
 //            again.
@@ -7,6 +8,29 @@
 #pragma once
 
 #include "fuse/frame.hh"
+
+#include <optional>
+
+namespace puffs::fuse {
+
+// What a reply gives to the kernel, which gives it back later by FORGET and RELEASE.
+struct given {
+    struct open_file {
+        msg::cookie node = msg::cookie::none;
+        std::uint64_t handle = 0;
+        std::uint32_t flags = 0;
+    };
+    msg::cookie node = msg::cookie::none; // one lookup
+    std::optional<open_file> open;
+    bytes entries; // of READDIRPLUS: one lookup for each node; see take_entry
+};
+
+// given_by - of the reply without error that stands in the frame.
+[[nodiscard]] given given_by(const frame& f);
+// take_entry - the node of the first record, perhaps none; `entries` loses the record.
+[[nodiscard]] msg::cookie take_entry(bytes& entries);
+
+} // namespace puffs::fuse
 
 namespace puffs::fuse::answer {
 

@@ -212,24 +212,30 @@ void dev_channel::reply(frame& f) noexcept {
         const std::array<iovec, 2> pieces{{{&head, head_bytes}, {f.payload.data(), payload_bytes}}};
         written = ::writev(fd_, pieces.data(), static_cast<int>(pieces.size()));
     }
-    if (written < 0 && errno == EINVAL && f.error == 0) {
-        refused(f, head_bytes + payload_bytes); // the kernel still waits for a fit reply
+    if (written >= 0) {
+        bump(stats_.replies);
     } else {
-        bump(written < 0 ? stats_.gone : stats_.replies); // gone: the caller, or the connection
+        not_taken(f, head_bytes + payload_bytes, errno);
     }
     give_back(f);
 }
 
-void dev_channel::refused(frame& f, std::size_t length) noexcept {
-    bump(stats_.refused);
-    PUFFS_LOG(err, "core {}: the kernel refused the reply to {} ({} bytes); answering eio",
-              core_.id(), f.op.row != nullptr ? f.op.row->name : "?", length);
-    wire::out_header& header = static_cast<dev_frame&>(f).head.header;
-    header.error = -EIO;
-    header.len = sizeof(header);
-    if (::write(fd_, &header, sizeof(header)) < 0) {
+// A reply that was not fit is answered EIO. Where the kernel has done so by itself, or the request is gone with the
+// connection, nothing is there any more that could be answered.
+void dev_channel::not_taken(frame& f, std::size_t length, int number) noexcept {
+    if (number == ENOENT) {
         bump(stats_.gone);
+    } else {
+        bump(stats_.refused);
+        PUFFS_LOG(err, "core {}: the kernel refused the reply to {} ({} bytes, {}); answering eio",
+                  core_.id(), f.op.row != nullptr ? f.op.row->name : "?", length,
+                  error(number).name());
+        wire::out_header& header = static_cast<dev_frame&>(f).head.header;
+        header.error = -EIO;
+        header.len = sizeof(header);
+        static_cast<void>(!::write(fd_, &header, sizeof(header)));
     }
+    map_.take_back(f);
 }
 
 void dev_channel::drop(frame& f) noexcept {

@@ -72,7 +72,7 @@ class dev_channel final : public channel, public lwkt::ingress {
     void wait_readable() noexcept;
     void read_failed(int number) noexcept;
     void end_reading(int cause) noexcept;
-    void refused(frame& f, std::size_t length) noexcept;
+    void not_taken(frame& f, std::size_t length, int number) noexcept;
     dev_frame* take_frame() noexcept;
     void give_back(frame& f) noexcept;
 

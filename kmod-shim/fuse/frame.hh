@@ -70,7 +70,8 @@ struct frame {
 class channel {
   public:
     virtual ~channel() = default;
-    // Sends the reply that stands in the frame; the frame belongs to the channel again. Channel's core; never blocks.
+    // Sends the reply that stands in the frame; the frame belongs to the channel again. A reply that the kernel does
+    // not take goes to opmap::take_back first. Channel's core; never blocks.
     virtual void reply(frame& f) noexcept = 0;
     // The request wants no reply; the frame belongs to the channel again.
     virtual void drop(frame& f) noexcept = 0;

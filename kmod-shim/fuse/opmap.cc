@@ -1,5 +1,6 @@
 #include "fuse/opmap.hh"
 
+#include "fuse/answer.hh"
 #include "fuse/convert.hh"
 #include "fuse/mapping.hh"
 #include "fuse/wire_node.hh"
@@ -79,6 +80,9 @@ struct opmap::implementation {
     void interrupt(frame& f);
     bool interrupt_here(std::uint64_t unique);
     static void interrupt_there(void* arg, std::intptr_t unique);
+
+    void take_back(const frame& f);
+    void close(msg::cookie node, std::uint64_t handle, std::uint32_t flags, const msg::caller& who);
 
     void send_faf(frame& f, const mapping& m);
     void send_call(frame& f, const mapping& m);
@@ -193,6 +197,33 @@ void opmap::implementation::reclaim(msg::cookie node, std::uint64_t nlookup, con
     }
     p->setinfo(msg::opclass::vn, static_cast<std::uint32_t>(msg::vn_op::reclaim), node);
     p->req().args.reclaim = {.nlookup = nlookup};
+    p->setfaf();
+    mount.enqueue(*p, who);
+    mount.msgmem_release(p);
+}
+
+// As the kernel would: an open file goes before the lookup of its node.
+void opmap::implementation::take_back(const frame& f) {
+    if (f.error != 0) return;
+    const msg::caller who = caller_of(f);
+    const given g = given_by(f);
+    if (g.open) close(g.open->node, g.open->handle, g.open->flags, who);
+    if (g.node != msg::cookie::none) reclaim(g.node, 1, who, false);
+    for (bytes rest = g.entries; !rest.empty();) {
+        const msg::cookie node = take_entry(rest);
+        if (node != msg::cookie::none) reclaim(node, 1, who, false);
+    }
+}
+
+void opmap::implementation::close(msg::cookie node, std::uint64_t handle, std::uint32_t flags,
+                                  const msg::caller& who) {
+    kmod::park* p = mount.msgmem_alloc(false);
+    if (p == nullptr) {
+        PUFFS_LOG(err, "no park left: node {:#x} keeps an open file", nodeid_of(node));
+        return;
+    }
+    p->setinfo(msg::opclass::vn, static_cast<std::uint32_t>(msg::vn_op::close), node);
+    p->req().args.close = {.handle = handle, .flags = flags};
     p->setfaf();
     mount.enqueue(*p, who);
     mount.msgmem_release(p);
@@ -369,6 +400,10 @@ opmap::~opmap() = default;
 
 void opmap::handle(frame& f) {
     impl_->handle(f);
+}
+
+void opmap::take_back(const frame& f) {
+    impl_->take_back(f);
 }
 
 std::size_t opmap::in_flight() const {

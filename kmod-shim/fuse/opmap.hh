@@ -12,7 +12,10 @@
 // Errors:     malformed requests are answered EIO (or dropped where no reply is wanted) and logged;
 //             unknown ones ENOSYS; errnos outside 1..511 become EIO with a log line; enxio of a
 //             dead mount becomes ENOTCONN.
-// Source:     spec X1 to X7, fuse-map section 2.
+// Source:     spec X1 to X7, fuse-map section 2. Refused replies: Linux fs/fuse/dev.c, fuse_dev_do_write. ENOENT: the
+//             request is gone, which it is only when the connection was aborted; any other errno: the reply was not
+//             fit, and the caller gets EIO. In neither case does the kernel forget a node or release a file of it. A
+//             caller that was interrupted after its request was read waits for the reply, and takes it.
 #pragma once
 
 #include "fuse/frame.hh"
@@ -39,6 +42,11 @@ class opmap {
 
     // handle - one request. The frame comes back through its channel's reply() or drop(), perhaps before this returns.
     void handle(frame& f);
+
+    // take_back - the kernel refused the reply that stands in `f`, whatever the errno, and so holds nothing that it
+    // gives: the server gets the lookups of the nodes that it names, and the file that it opened, back. What was
+    // created stays. Called by the frame's channel inside reply(); a reply that gives nothing changes nothing.
+    void take_back(const frame& f);
 
     // Requests of the current core that have not been answered.
     [[nodiscard]] std::size_t in_flight() const;

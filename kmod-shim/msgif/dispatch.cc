@@ -55,8 +55,8 @@ void shard::refuse(park& p, int rv, int reported, const char* text) {
     finish(p, rv);
 }
 
-// Nobody will ever forget the nodes that a discarded reply names, and the server has counted them: they are reclaimed
-// at once (the seed leaks them).
+// Nobody will ever forget the nodes that a discarded reply names, nor close the file that it opened, and the server has
+// counted them: they are given back at once (the seed leaks them).
 void shard::give_back(const question& q, const msg::request& r, std::span<const std::byte> out,
                       std::size_t length, int rv) {
     const bool told = rv == 0 && length == sizeof r + out.size() && class_of(r) == q.opclass &&
@@ -66,18 +66,29 @@ void shard::give_back(const question& q, const msg::request& r, std::span<const 
     }
     each_named(
         q, r.args, out,
-        [](msg::cookie node, void* self) { static_cast<shard*>(self)->reclaim(node); }, this);
+        [](msg::cookie node, void* self) {
+            msg::arguments a;
+            a.reclaim = {.nlookup = 1};
+            static_cast<shard*>(self)->send_undo(msg::vn_op::reclaim, node, a);
+        },
+        this);
+    if (q.opclass == static_cast<std::uint32_t>(msg::opclass::vn) &&
+        q.optype == static_cast<std::uint32_t>(msg::vn_op::open)) {
+        msg::arguments a;
+        a.close = {.handle = r.args.open.handle, .flags = r.args.open.flags};
+        send_undo(msg::vn_op::close, q.node, a);
+    }
 }
 
-void shard::reclaim(msg::cookie node) {
+void shard::send_undo(msg::vn_op op, msg::cookie node, const msg::arguments& a) {
     park* const p = take_free();
     if (p == nullptr) {
-        PUFFS_LOG(err, "no park left: node {:#x} keeps a lookup reference",
-                  static_cast<std::uint64_t>(node));
+        PUFFS_LOG(err, "no park left: node {:#x} gets no {}", static_cast<std::uint64_t>(node),
+                  msg::name_of(op));
         return;
     }
-    p->setinfo(msg::opclass::vn, static_cast<std::uint32_t>(msg::vn_op::reclaim), node);
-    p->req_.args.reclaim = {.nlookup = 1};
+    p->setinfo(msg::opclass::vn, static_cast<std::uint32_t>(op), node);
+    p->req_.args = a;
     p->setfaf();
     const bool nested = std::exchange(in_callback_, true); // the transport is told by settle()
     static_cast<void>(enqueue(*p, {}));

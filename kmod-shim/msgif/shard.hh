@@ -104,8 +104,9 @@ class alignas(limits::cacheline_bytes) shard {
     void refuse(park& p, int rv, int reported, const char* text);
     void give_back(const question& q, const msg::request& r, std::span<const std::byte> out,
                    std::size_t length, int rv);
-    void reclaim(msg::cookie node); // one lookup reference
-    void arrive(park& p);           // its message came back, on this core
+    // Fire and forget, after a reply that nobody took.
+    void send_undo(msg::vn_op op, msg::cookie node, const msg::arguments& a);
+    void arrive(park& p); // its message came back, on this core
     void assert_mine(const park& p) const noexcept;
     void bump(std::atomic<std::uint64_t>& c) noexcept {
         c.store(c.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);

@@ -107,7 +107,7 @@ struct one_thread {
             break;
         case 6:
             expect(c.readdir(dir(), 2000, true));
-            um.take_back(c.req, {{}, c.out}, c.out_bytes);
+            c.take_back();
             break;
         default:
             use_known();

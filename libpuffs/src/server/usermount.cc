@@ -1,7 +1,6 @@
 #include "puffs/server/usermount.hh"
 
 #include "call.hh"
-#include "plus_entries.hh"
 #include "puffs/base/log.hh"
 #include "puffs/msgport/simple_ports.hh"
 
@@ -103,46 +102,6 @@ void usermount::reclaim(node& n) noexcept {
         ops_.reclaim(server_, context, n);
     } catch (...) {
         PUFFS_LOG(err, "reclaim on node {} threw: {}", n.id(), what_was_thrown());
-    }
-}
-
-void usermount::take_back(const msg::request& req, const msg::payload& data,
-                          std::size_t out_bytes) noexcept {
-    if (req.head.rv != 0 ||
-        (req.head.opclass & msg::opclass_mask) != static_cast<std::uint32_t>(msg::opclass::vn)) {
-        return;
-    }
-    const auto send = [this, &req](msg::vn_op op, msg::cookie node, auto fill) {
-        msg::request undo;
-        undo.head.opclass = req.head.opclass;
-        undo.head.optype = static_cast<std::uint32_t>(op);
-        undo.head.node = node;
-        undo.head.who = req.head.who;
-        fill(undo.args);
-        execute(undo, {});
-    };
-    const auto give_back = [&send](const msg::newinfo& made) {
-        if (made.node != msg::cookie::none) {
-            send(msg::vn_op::reclaim, made.node,
-                 [](msg::arguments& a) { a.reclaim = {.nlookup = 1}; });
-        }
-    };
-    const auto op = static_cast<msg::vn_op>(req.head.optype);
-    if (op == msg::vn_op::lookup) {
-        give_back(req.args.lookup.made);
-    } else if (op == msg::vn_op::create || op == msg::vn_op::mknod || op == msg::vn_op::mkdir ||
-               op == msg::vn_op::symlink) {
-        give_back(req.args.make.made);
-    } else if (op == msg::vn_op::link) {
-        give_back(req.args.link.made);
-    } else if (op == msg::vn_op::readdir && req.args.io.plus != 0) {
-        for (plus_entries at(data.out.first(out_bytes)); at.next();) {
-            give_back(at.info());
-        }
-    } else if (op == msg::vn_op::open) {
-        send(msg::vn_op::close, req.head.node, [&req](msg::arguments& a) {
-            a.close = {.handle = req.args.open.handle, .flags = req.args.open.flags};
-        });
     }
 }
 

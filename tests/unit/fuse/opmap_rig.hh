@@ -56,7 +56,13 @@ class remembering_channel final : public channel {
         ++out_;
         return f;
     }
+    // Refuses replies, as the kernel does when the connection was aborted, and tells the map.
+    opmap* refuses_for = nullptr;
+
     void reply(frame& f) noexcept override {
+        if (refuses_for != nullptr) {
+            refuses_for->take_back(f);
+        }
         told t{.unique = f.op.header.unique, .dropped = false, .error = f.error, .body = {}};
         if (f.error == 0) {
             EXPECT_TRUE(f.fixed_bytes == 0 || f.payload_bytes == 0) << "they may share their room";

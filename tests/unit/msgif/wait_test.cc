@@ -252,6 +252,27 @@ TEST_P(wait, what_a_discarded_reply_named_is_reclaimed) {
     server->reply(*back, 0, back->request, {});
 }
 
+// spec: F26
+TEST_P(wait, what_a_discarded_reply_opened_is_closed) {
+    caller c;
+    c.start(rig, 0, [](park& p) {
+        p.setinfo(opclass::vn, static_cast<std::uint32_t>(vn_op::open), msg::make_cookie(40, 2));
+    });
+    auto t = server->take(0);
+    ASSERT_TRUE(t);
+    c.td->post_signal(SIGINT);
+    rig.machine.settle();
+    t->request.args.open = {.flags = 0x8002, .result_bits = 0, .handle = 77};
+    server->reply(*t, 0, t->request, {});
+    const auto back = server->take(0);
+    ASSERT_TRUE(back);
+    EXPECT_EQ(back->request.head.optype, static_cast<std::uint32_t>(vn_op::close));
+    EXPECT_EQ(back->request.head.node, msg::make_cookie(40, 2));
+    EXPECT_EQ(back->request.args.close.handle, 77U);
+    EXPECT_EQ(back->request.args.close.flags, 0x8002U);
+    server->reply(*back, 0, back->request, {});
+}
+
 // spec: F27 B38
 TEST_P(wait, setbacks_come_from_real_replies_only) {
     for (std::uint32_t bits = 0; bits < 16; ++bits) {

@@ -5,6 +5,7 @@
 // Errors:     the request's rv.
 #pragma once
 
+#include "puffs/msg/dirent.hh"
 #include "puffs/server/usermount.hh"
 
 #include <array>
@@ -140,6 +141,33 @@ class client {
     int give_back(msg::cookie node, std::uint64_t count) {
         req.args.reclaim = {.nlookup = count};
         return run(msg::vn_op::reclaim, node);
+    }
+    // As the kernel half when nobody takes the last answer: gives back the lookups of the nodes that it names, and
+    // closes the file that it opened.
+    void take_back() {
+        const msg::request answer = req;
+        const std::vector<std::byte> entries(out.begin(),
+                                             out.begin() + static_cast<std::ptrdiff_t>(out_bytes));
+        const auto one = [this](const msg::newinfo& made) {
+            if (made.node != msg::cookie::none) give_back(made.node, 1);
+        };
+        const auto op = static_cast<msg::vn_op>(answer.head.optype);
+        if (op == msg::vn_op::lookup) {
+            one(answer.args.lookup.made);
+        } else if (op == msg::vn_op::create || op == msg::vn_op::mknod || op == msg::vn_op::mkdir ||
+                   op == msg::vn_op::symlink) {
+            one(answer.args.make.made);
+        } else if (op == msg::vn_op::link) {
+            one(answer.args.link.made);
+        } else if (op == msg::vn_op::open) {
+            close(answer.head.node, answer.args.open.handle);
+        } else if (op == msg::vn_op::readdir && answer.args.io.plus != 0) {
+            std::span<const std::byte> rest = entries;
+            while (const auto entry = msg::read_dirent(rest, true)) {
+                one(entry->made);
+                rest = rest.subspan(entry->bytes);
+            }
+        }
     }
     int vfs(msg::vfs_op op) {
         req.head.opclass = static_cast<std::uint32_t>(msg::opclass::vfs);

@@ -45,7 +45,7 @@ struct life_test : ::testing::Test {
     client c{m.um};
     void take_back() {
         ASSERT_EQ(c.req.head.rv, 0);
-        m.um.take_back(c.req, {{}, c.out}, c.out_bytes);
+        c.take_back();
     }
 };
 
@@ -95,18 +95,6 @@ TEST_F(life_test, symlink_passes_name_and_target) {
     EXPECT_EQ(c.make(vn_op::symlink, root, "m", 0, std::string(4096, 'x')).error(),
               error(ENAMETOOLONG));
     EXPECT_TRUE(c.make(vn_op::symlink, root, "m", 0, std::string(4095, 'x')));
-}
-
-TEST_F(life_test, a_failed_request_has_nothing_to_take_back) {
-    m.server.add(1, "f", vtype::reg);
-    const cookie f = c.lookup(root, "f")->node;
-    msg::request failed;
-    failed.head.opclass = static_cast<std::uint32_t>(msg::opclass::vn);
-    failed.head.optype = static_cast<std::uint32_t>(vn_op::lookup);
-    failed.head.rv = EIO;
-    failed.args.lookup.made.node = f;
-    m.um.take_back(failed, {}, 0);
-    EXPECT_TRUE(c.getattr(f));
 }
 
 TEST_F(life_test, finish_reclaims_what_is_left_and_unmounts) { // spec: X6

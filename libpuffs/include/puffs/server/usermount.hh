@@ -101,12 +101,6 @@ class usermount {
     //            operation that this side does not know.
     std::size_t execute(msg::request& req, msg::payload data) noexcept;
 
-    // take_back - the reply that execute filled in could not be given to who asked: undoes what it
-    // counted, that is, lookups of the nodes that it names, and closes the file that it opened.
-    // `out_bytes`: what execute returned.
-    void take_back(const msg::request& req, const msg::payload& data,
-                   std::size_t out_bytes) noexcept;
-
   private:
     friend struct call;
     void run(call& c) noexcept PUFFS_NO_TSA;

@@ -10,7 +10,7 @@
 
 namespace puffs::kmod {
 
-void shard::drain(msgport::port& to) {
+void shard::drain(inproc_transport& transport, msgport::port& to) {
     for (;;) {
         park* p = nullptr;
         {
@@ -24,7 +24,8 @@ void shard::drain(msgport::port& to) {
             ++p->refs_; // this loop's: the reply may come inside the put
             if ((p->flags_ & park_wantreply) != 0) {
                 ++p->refs_; // the message's, until it comes back
-                mount_.releaseout(*frame->handle, 0);
+                // Not the mount's, which would send what callbacks have put off from inside here, before this one.
+                releaseout(*p, 0);
                 if ((p->flags_ & park_onqueue2) ==
                     0) { // the mount died: nobody waits for an answer
                     drop(*p, 2);
@@ -32,6 +33,10 @@ void shard::drain(msgport::port& to) {
                 }
             }
             p->drainer_ = lwkt::thread::current_or_null();
+        }
+        // The server may block in this one; the others must not wait for it.
+        if (touser_count_ != 0) {
+            transport.start_drain(home_);
         }
         msgport::sendmsg(to, p->delivery_);
         const ipi::crit_section crit;
@@ -114,19 +119,21 @@ void inproc_transport::notify(core_id core) {
         drain_later(core);
         return;
     }
-    mount_.impl_->of(core).drain(*ports_[core]);
+    mount_.impl_->of(core).drain(*this, *ports_[core]);
+}
+
+bool inproc_transport::start_drain(core_id core) {
+    lane& l = lanes_[core];
+    if (!l.scheduled) {
+        l.scheduled = lwkt::create(drain_thread, &l, "puffs_drain").has_value();
+    }
+    return l.scheduled;
 }
 
 void inproc_transport::drain_later(core_id core) {
-    lane& l = lanes_[core];
-    if (l.scheduled) {
+    if (start_drain(core)) {
         return;
     }
-    l.scheduled = true;
-    if (lwkt::create(drain_thread, &l, "puffs_drain")) {
-        return;
-    }
-    l.scheduled = false;
     shard& s = mount_.impl_->of(core); // no memory for a thread: nobody else would take them out
     const ipi::crit_section crit;
     while (auto frame = mount_.getout(std::numeric_limits<std::size_t>::max(), true)) {
@@ -139,7 +146,7 @@ void inproc_transport::drain_thread(void* lane_address) {
     inproc_transport& t = *l.transport;
     const core_id core = ipi::cpu::current().id();
     l.scheduled = false;
-    t.mount_.impl_->of(core).drain(*t.ports_[core]);
+    t.mount_.impl_->of(core).drain(t, *t.ports_[core]);
 }
 
 void inproc_transport::respond(const msg::request& r, std::string_view text) {

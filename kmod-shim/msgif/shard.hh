@@ -50,8 +50,8 @@ class alignas(limits::cacheline_bytes) shard {
     [[nodiscard]] result<msg::frame> getout(std::size_t maxsize);
     void releaseout(park& p, int status);
     // Sends what is on touser to a port of this process, until there is nothing. On a light thread, outside critical
-    // sections: the port may block it.
-    void drain(msgport::port& to);
+    // sections: the port may block it, and then a thread of the transport's sends what is left.
+    void drain(inproc_transport& transport, msgport::port& to);
     // Sink of the reply port: the message of `p` came back.
     static void returned(msgport::port& self, msgport::msg& m);
     // dispatch of a reply by id (F38): `r`, `out` belong to the caller.

@@ -130,6 +130,50 @@ TEST(inproc, a_server_that_blocks_holds_only_its_own_caller) {
     EXPECT_EQ(slow.rv, 0);
 }
 
+struct two_at_once {
+    mount_rig& rig;
+    bool slow_first;
+    call_end slow, quick;
+    void send(bool is_slow) {
+        park* const p = rig.make(vn_op::fsync, is_slow ? msg::make_cookie(9, 0) : cookie::root);
+        (is_slow ? slow : quick).expect(rig, *p);
+        rig.mount.enqueue(*p, {});
+    }
+    static void told(park& ended, int /*rv*/, void* arg) {
+        auto& t = *static_cast<two_at_once*>(arg);
+        t.rig.mount.msgmem_release(&ended);
+        t.send(t.slow_first);
+        t.send(!t.slow_first);
+    }
+};
+
+// A callback sends two requests at once; the server blocks in one of them.
+// spec: F13 H6
+TEST(inproc, a_server_that_blocks_does_not_hold_what_was_put_off_beside_it) {
+    for (const bool slow_first : {true, false}) {
+        mount_rig rig;
+        lwkt::wait_queue gate;
+        inline_server server(rig, [&](msg::delivery& d) {
+            if (d.req->head.node == msg::make_cookie(9, 0)) {
+                std::uint64_t generation = gate.generation();
+                gate.block(generation);
+            }
+            return 0;
+        });
+        two_at_once t{rig, slow_first, {}, {}};
+        rig.on([&] {
+            park* p = rig.make();
+            p->setcall(two_at_once::told, &t);
+            rig.mount.enqueue(*p, {});
+        });
+        EXPECT_EQ(t.slow.count, 0);
+        EXPECT_EQ(t.quick.count, 1) << "slow first: " << slow_first;
+        gate.signal();
+        rig.machine.settle();
+        EXPECT_EQ(t.slow.count, 1);
+    }
+}
+
 // Where the enqueuer must not block, a thread of its own takes the request to the server.
 // spec: H6
 TEST(inproc, a_request_from_an_ipi_handler_is_served_on_a_thread) {

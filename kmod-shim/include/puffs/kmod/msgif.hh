@@ -122,7 +122,8 @@ class puffs_mount final : public msg::putter {
 
 // The transport to a server in this process: takes each request as soon as it is enqueued, on the enqueuing core, and
 // sends it to the server's port of that core, inline when the port is (H6). Where the enqueuer must not block (an IPI
-// handler, a core's loop) a light thread of its own does it.
+// handler, a core's loop), and for what is queued behind a request in which the server may block, a light thread of its
+// own does it.
 class inproc_transport final : public transport {
   public:
     // ports[c]: where requests of core c go. Lifetime: mount and ports outlive the transport.
@@ -137,7 +138,9 @@ class inproc_transport final : public transport {
         inproc_transport* transport = nullptr;
         bool scheduled = false; // a light thread is on its way to drain the core's touser
     };
+    friend class shard;
     static void drain_thread(void* lane_address);
+    bool start_drain(core_id core); // one at a time; false: no memory for a thread
     void drain_later(core_id core);
 
     puffs_mount& mount_;

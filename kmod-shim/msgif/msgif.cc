@@ -115,11 +115,12 @@ int puffs_mount::wait(park& p) {
         td.arm();
         {
             const ipi::crit_section crit;
-            if ((p.flags_ & park_done) != 0) {
+            if ((p.flags_ & park_done) != 0) { // first: a reply wins against a signal (F24)
                 rv = p.rv_;
                 break;
             }
-            if (td.pending_signal() != 0 && s.leave(p)) {
+            if (td.pending_signal() != 0) {
+                s.leave(p);
                 rv = EINTR;
                 break;
             }

@@ -20,6 +20,13 @@ constexpr std::uint64_t make_id(core_id core, std::uint32_t generation, std::uin
     return std::uint64_t{core} << core_shift | std::uint64_t{generation} << slot_bits | slot;
 }
 
+// Never 0, so that no id is (F14).
+constexpr std::uint32_t generation_after(std::uint32_t g) {
+    return g == ~std::uint32_t{0} ? 1 : g + 1;
+}
+static_assert(make_id(0, generation_after(0), 0) != 0);
+static_assert(make_id(0, generation_after(~std::uint32_t{0}), 0) != 0);
+
 bool signal_pending() {
     const lwkt::thread* const td = lwkt::thread::current_or_null();
     return td != nullptr && td->pending_signal() != 0;
@@ -139,9 +146,7 @@ void shard::fill_header(park& p, const msg::caller& who, bool wants_reply) noexc
         h.opclass |= msg::opclass_faf;
         return;
     }
-    if (++p.generation_ == 0) { // so that no id is 0 (F14)
-        p.generation_ = 1;
-    }
+    p.generation_ = generation_after(p.generation_);
     h.id = make_id(home_, p.generation_, p.slot_);
     question& q = p.asked_;
     q.id = h.id;
@@ -208,18 +213,15 @@ void shard::fail_early(park& p, int rv) {
     }
 }
 
-bool shard::leave(park& p) {
+void shard::leave(park& p) {
     assert_mine(p);
-    if ((p.flags_ & park_done) != 0) {
-        return false; // the reply won (F24)
-    }
+    PUFFS_ASSERT((p.flags_ & park_done) == 0, "a waiter leaves a park that is done");
     p.flags_ |= park_waitergone;
     bump(counters_.interrupted);
     if ((p.flags_ & park_onqueue1) != 0) { // the server never saw it (F25)
         unlink_touser(p);
         drop(p);
     }
-    return true;
 }
 
 bool shard::interrupt(park& p) {

@@ -42,8 +42,8 @@ class alignas(limits::cacheline_bytes) shard {
     void drop(park& p, unsigned references = 1) noexcept; // frees the park with the last one (F6)
     // enqueue - true if a transport should be told. A park that fails is in E; a CALL one has been called back.
     [[nodiscard]] bool enqueue(park& p, const msg::caller& who);
-    // The waiter of `p` was signalled: leaves unless the park is done. True if it left.
-    [[nodiscard]] bool leave(park& p);
+    // The waiter of `p` was signalled and leaves it. Requires: the park is not done (F24).
+    void leave(park& p);
     [[nodiscard]] bool interrupt(park& p);
 
     // Transport's side.

@@ -195,6 +195,11 @@ TEST(unmount, waits_until_nobody_sleeps_in_the_mount) {
 TEST(close, ends_an_unmounter_in_flight_and_waits_for_it) {
     mount_rig rig(2);
     frame_server server(rig);
+    caller stays;
+    stays.start(rig, 0, [](park&) {});
+    msg::delivery* handle = nullptr;
+    // State T: not ended by userdead, so that the unmounter has to wait for its caller.
+    rig.on(0, [&] { handle = rig.mount.getout(1 << 20, true)->handle; });
     std::string order;
     rig.on(1, [&] {
         static_cast<void>(rig.mount.unmount(false));
@@ -206,7 +211,11 @@ TEST(close, ends_an_unmounter_in_flight_and_waits_for_it) {
         order += "closed";
         rig.mount.close(); // again: nothing
     });
+    EXPECT_EQ(rig.mount.status(), mount_status::dying);
+    EXPECT_EQ(order, "");
+    rig.on(0, [&] { rig.mount.releaseout(*handle, 0); });
     EXPECT_EQ(order, "unmounted closed");
+    EXPECT_TRUE(stays.over);
     EXPECT_EQ(rig.mount.status(), mount_status::dying);
 }
 

@@ -48,7 +48,7 @@ void on_all(runtime& r, F f) {
 
 // spec: L19 T5 T9
 TEST(lwkt_stress, of_a_million_schedules_each_way_none_is_lost) {
-    constexpr std::uint64_t schedules = sim::times(1'000'000U, 20U);
+    constexpr std::uint64_t schedules = sim::times(1'000'000U, 4U);
     auto r = cores(2);
     struct side {
         std::atomic<std::uint64_t> posted{0};
@@ -121,7 +121,7 @@ TEST(lwkt_stress, a_mutex_excludes_four_cores_and_ordinary_threads) {
 
 // spec: L29 L19
 TEST(lwkt_stress, threads_that_exit_while_others_schedule_them_are_reused_unharmed) {
-    constexpr int creations = sim::times(50'000, 10);
+    constexpr int creations = sim::times(50'000, 25);
     constexpr std::size_t slots = 64;
     const std::uint64_t seed = sim::test_seed();
     auto r = cores(2);

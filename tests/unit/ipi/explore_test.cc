@@ -281,7 +281,7 @@ TEST(ipi_explore, mutually_full_rings_drain_under_random_schedules) {
     unsigned got[2] = {};
     echo e[2] = {{&got[1], 1}, {&got[0], 0}};
     const explore_result r = sim::random_runs(
-        {.cores = 2}, 60,
+        {.cores = 2}, sim::times(60U, 6U),
         [&](machine& m) {
             for (core_id id = 0; id < 2; ++id) {
                 got[id] = 0;

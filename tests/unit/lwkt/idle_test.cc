@@ -25,7 +25,7 @@ class idle_core final : public lwkt::event_source, public lwkt::ingress {
     idle_core(arrival what, moment when, int nth) : what_(what), when_(when), left_(nth) {
         here.attach(*this);
         as(&here, [this] {
-            sleeper = *lwkt::create(finish, this, "sleeper", {.stopped = true});
+            sleeper = *lwkt::create(finish_late, this, "sleeper", {.stopped = true});
             here.timers().arm(alarm, here.now().after(5ms));
         });
         handler = domain.add_handler(finish, this);
@@ -74,6 +74,14 @@ class idle_core final : public lwkt::event_source, public lwkt::ingress {
         static_cast<idle_core*>(self)->here.request_stop();
     }
 
+    // After more turns than the budget of the core.
+    static void finish_late(void* self) {
+        for (int i = 0; i < 100; ++i) {
+            lwkt::yield();
+        }
+        finish(self);
+    }
+
     // lwkt::event_source
     bool poll() noexcept override {
         at(moment::polls);
@@ -81,6 +89,7 @@ class idle_core final : public lwkt::event_source, public lwkt::ingress {
     }
     void sleep(const instant* deadline) noexcept override {
         ++sleeps;
+        EXPECT_FALSE(ready_ || sleeper_is_queued()) << "asleep with work of its own";
         at(moment::sleeps);
         const bool ends = doorbells > 0 || ready_ || sleeper_is_queued() ||
                           (deadline != nullptr && !clock.now().before(*deadline));

@@ -75,15 +75,13 @@ TEST(sched, choosing_the_same_thread_again_is_counted_but_does_not_switch) {
 }
 
 // spec: L3 L17
-TEST(sched, scheduling_twice_queues_once) {
+TEST(sched, scheduling_twice_queues_once_at_the_first_place) {
     rig r(1);
     std::string order;
     thread* a = r.spawn(0, [&] { order += 'A'; }, {.stopped = true});
-    r.as(0, [&] {
-        lwkt::schedule(*a);
-        lwkt::schedule(*a);
-    });
+    r.as(0, [&] { lwkt::schedule(*a); });
     r.spawn(0, [&] { order += 'B'; });
+    r.as(0, [&] { lwkt::schedule(*a); });
     r.settle();
     EXPECT_EQ(order, "AB");
 }
@@ -195,16 +193,20 @@ TEST(sched, a_new_priority_puts_a_queued_thread_at_the_tail_and_switches_nothing
     r.spawn(0, [&] {
         thread* a = r.spawn(0, [&] { order += "A"; }, {.priority = 12, .stopped = true});
         thread* b = r.spawn(0, [&] { order += "B"; }, {.priority = 5});
-        r.as(0, [&] { lwkt::set_priority(*b, 12); });
+        thread* c = r.spawn(0, [&] { order += "C"; }, {.priority = 5});
+        r.as(0, [&] {
+            lwkt::set_priority(*c, 12);
+            lwkt::set_priority(*b, 12);
+        });
         EXPECT_EQ(order, "");
         EXPECT_EQ(b->priority(), 12);
         lwkt::set_priority_self(11);
         EXPECT_EQ(thread::current().priority(), 11);
-        lwkt::schedule(*a); // outranks, but b came first
-        order += "C";
+        lwkt::schedule(*a); // outranks, but c and b came first
+        order += "D";
     });
     r.settle();
-    EXPECT_EQ(order, "BAC");
+    EXPECT_EQ(order, "CBAD");
 }
 
 // spec: L21
@@ -287,16 +289,22 @@ TEST(sched, a_switch_serves_requests_even_in_a_critical_section) {
 // spec: T4
 TEST(sched, a_timer_request_sends_a_long_runner_to_the_loop) {
     rig r(1);
-    bool expired = false;
-    lwkt::timer t([](void* flag) { *static_cast<bool*>(flag) = true; }, &expired);
-    r.spawn(0, [&] {
+    int expired = 0;
+    lwkt::timer t([](void* count) { ++*static_cast<int*>(count); }, &expired);
+    const auto ask = [&] {
         r.at(0).timers().arm(t, r.at(0).now());
         r.at(0).post_local(ipi::request::timer);
-        const ipi::crit_section poll;
+    };
+    r.spawn(0, [&] {
+        ask();
+        { const ipi::crit_section poll; }
+        EXPECT_EQ(expired, 1) << "at the exit of a critical section";
+        ask();
+        lwkt::switch_away();
+        EXPECT_EQ(expired, 2) << "at a switch";
     });
-    r.spawn(0, [&] { lwkt::switch_away(); });
     r.settle();
-    EXPECT_TRUE(expired);
+    EXPECT_EQ(expired, 2);
 }
 
 // spec: T1 T2 L1

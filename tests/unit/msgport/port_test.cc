@@ -256,4 +256,17 @@ TEST_F(port_test, oncpu_needs_a_port_that_has_it) {
     EXPECT_DEATH(sendmsg_oncpu(target, m), "port without a core");
 }
 
+// spec: P5
+TEST_F(port_test, the_result_of_an_inline_target_on_its_core_arrives_at_the_reply_port) {
+    struct inline_port final : port {
+        using port::port;
+        int putport_oncpu(msg&) override { return ENOTTY; }
+    };
+    inline_port here("here");
+    sendmsg_oncpu(here, m);
+    EXPECT_EQ(replies.getport(), &m);
+    EXPECT_EQ(m.error, ENOTTY);
+    EXPECT_EQ(m.flags(), msg_done | msg_reply);
+}
+
 } // namespace

@@ -111,13 +111,33 @@ TEST_F(spin_port_test, a_waiter_on_a_message_is_woken_by_its_reply_only_and_once
     run();
     EXPECT_EQ(w.wakes, 0U);
     EXPECT_EQ(error, -1);
-    m.run_thread("server", [&] { replymsg(mine, EDOM); });
+    m.run_thread("server", [&] {
+        replymsg(mine, EDOM);
+        EXPECT_EQ(mine.flags(), msg_reply | msg_done | msg_sync) << "the waiter has not run yet";
+    });
     run();
     EXPECT_EQ(w.wakes, 1U);
     EXPECT_EQ(error, EDOM);
     EXPECT_EQ(replies.getport(), &other[0]);
     EXPECT_EQ(replies.getport(), &other[1]);
     EXPECT_EQ(replies.getport(), nullptr) << "the synchronous reply is not queued";
+}
+
+// spec: M12
+TEST_F(spin_port_test, a_synchronous_reply_wakes_nobody_who_waits_for_the_port) {
+    int error = -1;
+    sim::sim_waiter& getter = m.run_thread("getter", [&] { replies.waitport(sleep_flags::none); });
+    m.allow_stuck();
+    run();
+    m.run_thread("waiter", [&] {
+        one.init(replies);
+        error = domsg(requests, one);
+    });
+    run();
+    m.run_thread("server", [&] { replymsg(*requests.getport(), EDOM); });
+    run();
+    EXPECT_EQ(error, EDOM);
+    EXPECT_EQ(getter.wakes, 0U);
 }
 
 // spec: P11 P12

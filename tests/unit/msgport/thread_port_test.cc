@@ -144,6 +144,8 @@ TEST_F(thread_port_test, a_message_chases_an_owner_that_migrated) {
     run();
     EXPECT_EQ(reply.flags(), msg_reply | msg_done | msg_queued);
     EXPECT_EQ(reply.error, EDOM);
+    EXPECT_EQ(m.core(2).stats().handled.load(), 2U) << "sent to where the owner was";
+    EXPECT_EQ(m.core(1).stats().handled.load(), 2U) << "queued where it is";
 }
 
 // spec: D2 M10
@@ -155,6 +157,28 @@ TEST_F(thread_port_test, a_synchronous_reply_marks_wakes_and_is_not_queued) {
         error = domsg(on_1, one);
         EXPECT_EQ(on_0.getport(), nullptr);
         EXPECT_TRUE(one.done());
+    });
+    run();
+    EXPECT_EQ(error, ENOSPC);
+}
+
+// spec: M10
+TEST_F(thread_port_test, a_synchronous_reply_is_on_no_queue_even_before_its_waiter_runs) {
+    int error = -1;
+    const auto reply_here = [](void* message, std::intptr_t) {
+        msg& served = *static_cast<msg*>(message);
+        replymsg(served, ENOSPC);
+        EXPECT_EQ(served.flags(), msg_reply | msg_done | msg_sync);
+    };
+    m.run_on(1, [&] {
+        msg* const served = on_1.waitport(sleep_flags::none);
+        const ipi::crit_section crit;
+        ipi::send(0, reply_here,
+                  served); // so that the reply ends on the waiter's core, before the waiter
+    });
+    m.run_on(0, [&] {
+        one.init(on_0);
+        error = domsg(on_1, one);
     });
     run();
     EXPECT_EQ(error, ENOSPC);
@@ -265,8 +289,23 @@ TEST_F(thread_port_test, an_owner_that_does_not_sleep_is_not_woken) {
         sendmsg(on_1, one);
         EXPECT_EQ(on_1.getport(), &one);
         EXPECT_EQ(m.core(1).thread().wakes, 0U);
+        replymsg(one, 0);
+        EXPECT_EQ(on_1.getport(), &one);
     });
     run();
+    m.run_on(1, [&] { // nor is one that has slept
+        EXPECT_EQ(on_1.waitport(sleep_flags::none), &a);
+        const unsigned wakes = m.core(1).thread().wakes;
+        sendmsg(on_1, one);
+        EXPECT_EQ(m.core(1).thread().wakes, wakes);
+    });
+    m.step(1);
+    m.run_on(0, [&] {
+        a.init(on_0);
+        sendmsg(on_1, a);
+    });
+    run();
+    EXPECT_GT(m.core(1).thread().wakes, 0U);
 }
 
 // spec: D3 P14
@@ -302,6 +341,21 @@ TEST_F(thread_port_test, drop_takes_back_what_is_queued_but_not_what_is_in_trans
     run();
     EXPECT_TRUE(arrived);
     EXPECT_TRUE(one.done());
+}
+
+// spec: P14
+TEST_F(thread_port_test,
+       drop_takes_neither_a_reply_nor_what_is_queued_at_another_port_of_the_owner) {
+    thread_port also_on_0("also on 0", m.core(0).thread());
+    m.run_on(0, [&] {
+        one.init(on_0, msg_dropable);
+        sendmsg(on_0, one);
+        EXPECT_EQ(also_on_0.dropmsg(one), ENOENT);
+        replymsg(*on_0.getport(), 0);
+        EXPECT_EQ(dropmsg(one), ENOENT) << "queued on its target port, but as a reply";
+        EXPECT_EQ(on_0.getport(), &one);
+    });
+    run();
 }
 
 // spec: P5

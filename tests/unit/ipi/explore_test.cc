@@ -1,6 +1,8 @@
 // The protocols of the layer under every schedule of their race points (within the printed bounds).
 #include "support/explore.hh"
 
+#include "puffs/base/race_point.hh"
+
 #include <gtest/gtest.h>
 #include <memory>
 #include <vector>
@@ -260,6 +262,25 @@ TEST(ipi_explore, cross_waits_for_rings_end) {
         },
         [&](machine& m) { m.check(runs == 4, "messages lost"); });
     expect_all(r, 500);
+}
+
+// spec: Q2 Q6
+TEST(ipi_explore,
+     a_wait_for_a_ring_ends_after_the_function_has_returned_and_not_when_it_was_taken) {
+    bool returned = false;
+    const explore_result r = sim::explore({.cores = 2, .preemptions_max = 3}, [&](machine& m) {
+        returned = false;
+        m.run_on(0, [&] {
+            const ipi::crit_section crit;
+            const auto slowly = [](void* p, std::intptr_t) {
+                PUFFS_RACE_POINT("test: in the function");
+                *static_cast<bool*>(p) = true;
+            };
+            ipi::wait_sent(1, ipi::send(1, slowly, &returned));
+            m.check(returned, "the wait ended before the function did");
+        });
+    });
+    expect_all(r, 10);
 }
 
 struct echo {

@@ -15,10 +15,6 @@ namespace {
 
 constexpr std::size_t page_bytes = 4096;
 
-void bump(std::atomic<std::uint64_t>& c) {
-    c.store(c.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-}
-
 } // namespace
 
 // A frame and the memory behind it: a first page that holds any request without bulk data, then
@@ -110,7 +106,7 @@ dev_channel::dev_frame* dev_channel::take_frame() noexcept {
 // Idle frames are used last in, first out, so that the same warm memory serves a quiet mount; beyond frames_kept their
 // memory goes back to the system.
 void dev_channel::give_back(frame& f) noexcept {
-    out_.store(out_.load(std::memory_order_relaxed) - 1, std::memory_order_release);
+    frame_is_back();
     f.error = 0;
     f.fixed_bytes = 0;
     f.payload_bytes = 0;
@@ -185,9 +181,8 @@ void dev_channel::run_one() noexcept {
         read_failed(number);
         return;
     }
-    bump(stats_.requests);
     f->request = {f->memory, static_cast<std::size_t>(length)};
-    out_.store(out_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    frame_leaves();
     map_.handle(*f);
 }
 

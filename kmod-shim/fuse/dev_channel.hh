@@ -20,7 +20,6 @@
 #include "puffs/lwkt/core.hh"
 #include "puffs/lwkt/ring.hh"
 
-#include <atomic>
 #include <boost/intrusive/list.hpp>
 #include <functional>
 #include <memory>
@@ -31,10 +30,6 @@ struct dev_channel_options {
     std::size_t max_write_bytes = limits::payload_bytes;
     unsigned frames_max = 256; // unanswered requests of one core
     unsigned frames_kept = 16; // idle frames that keep their memory
-};
-
-struct dev_counters { // owner writes, relaxed; any thread reads
-    std::atomic<std::uint64_t> requests{0}, replies{0}, gone{0}, refused{0}, stalls{0}, waits{0};
 };
 
 class dev_channel final : public channel, public lwkt::ingress {
@@ -48,11 +43,6 @@ class dev_channel final : public channel, public lwkt::ingress {
 
     void open();  // attaches to the core
     void close(); // stops reading; `ended` follows if it has not been called
-    // Any thread. What a request did happens before its frame is no longer counted.
-    [[nodiscard]] std::size_t frames_out() const noexcept {
-        return out_.load(std::memory_order_acquire);
-    }
-    [[nodiscard]] const dev_counters& stats() const noexcept { return stats_; }
 
     // ingress
     [[nodiscard]] bool ready() noexcept override { return readable_ && !stalled_; }
@@ -96,9 +86,6 @@ class dev_channel final : public channel, public lwkt::ingress {
     std::size_t made_ = 0;
     bool open_ = false;
     bool end_told_ = false;
-    // atomic: the core writes; release pairs with acquire in frames_out()
-    std::atomic<std::size_t> out_{0}; // with the operation map
-    dev_counters stats_;
 };
 
 } // namespace puffs::fuse

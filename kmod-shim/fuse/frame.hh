@@ -4,12 +4,11 @@
 // in the reply and gives the frame back to the channel it came from. A request keeps its channel: a
 // reply on another descriptor is refused by the kernel (ENOENT, measured).
 //
-//   request    the bytes as the kernel wrote them
-//   payload    page-aligned room for the data of the reply; it may overlap `request` behind its
-//              first 4096 bytes, so it is used only by operations whose request is shorter
-//              (reads and lists, never writes)
-//   fixed      room for the structure of the reply, fixed_bytes_max bytes, aligned to 8; a channel may place it
-//              inside `payload`, because no reply has both
+//   request    the bytes as the kernel wrote them; of a request in parts, those behind header and structure
+//   payload    page-aligned room for the data of the reply; it may overlap what a request brings as data, because no
+//              operation has data both ways, but nothing else of a request that is answered with data
+//   fixed      room for the structure of the reply, fixed_bytes_max bytes, aligned to 8, apart from `request`: a series
+//              fills it before it has read its last name
 //
 // Units:      bytes.
 // Ownership:  the channel's pool; lent to the operation map from handle() until reply() or drop().
@@ -21,6 +20,7 @@
 #include "puffs/base/clock.hh"
 #include "puffs/kmod/park.hh"
 
+#include <atomic>
 #include <boost/intrusive/list_hook.hpp>
 #include <boost/intrusive/unordered_set_hook.hpp>
 #include <cstddef>
@@ -66,15 +66,42 @@ struct frame {
     boost::intrusive::list_member_hook<> hook;
 };
 
+struct channel_counters { // the core writes, relaxed; any thread reads
+    std::atomic<std::uint64_t> requests{0}, replies{0}, gone{0}, refused{0}, stalls{0}, waits{0};
+};
+
 // Where requests come from and replies go: one object a core.
 class channel {
   public:
     virtual ~channel() = default;
-    // Sends the reply that stands in the frame; the frame belongs to the channel again. A reply that the kernel does
-    // not take goes to opmap::take_back first. Channel's core; never blocks.
+    // Frames that the operation map has. Any thread.
+    [[nodiscard]] std::size_t frames_out() const noexcept {
+        return out_.load(std::memory_order_acquire);
+    }
+    [[nodiscard]] const channel_counters& stats() const noexcept { return stats_; }
+
+    // Sends the reply that stands in the frame; the frame belongs to the channel again. A reply of which the kernel says
+    // that it does not take it goes to opmap::take_back first. Channel's core; never blocks.
     virtual void reply(frame& f) noexcept = 0;
     // The request wants no reply; the frame belongs to the channel again.
     virtual void drop(frame& f) noexcept = 0;
+
+  protected:
+    static void bump(std::atomic<std::uint64_t>& c) noexcept {
+        c.store(c.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
+    void frame_leaves() noexcept {
+        bump(stats_.requests);
+        out_.store(out_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
+    // Release: whoever sees that a frame is back sees what was done with it.
+    void frame_is_back() noexcept {
+        out_.store(out_.load(std::memory_order_relaxed) - 1, std::memory_order_release);
+    }
+    channel_counters stats_;
+
+  private:
+    std::atomic<std::size_t> out_{0};
 };
 
 } // namespace puffs::fuse

@@ -70,8 +70,8 @@ struct opmap::implementation {
         return *s;
     }
 
-    void handle(frame& f);
-    void refuse(frame& f, error why);
+    void handle(frame& f, const result<decoded>& d, const std::optional<wire::in_header>& header);
+    void refuse(frame& f, error why, const std::optional<wire::in_header>& header);
     static void answer_now(frame& f, int number);
     static void reply(frame& f, int number);
     void initialise(frame& f);
@@ -97,7 +97,9 @@ struct opmap::implementation {
     void finish_when_freed(frame& f, int number);
 };
 
-void opmap::implementation::handle(frame& f) {
+// header: what is known of a request that may be refused.
+void opmap::implementation::handle(frame& f, const result<decoded>& d,
+                                   const std::optional<wire::in_header>& header) {
     f.error = 0;
     f.fixed_bytes = 0;
     f.payload_bytes = 0;
@@ -105,9 +107,8 @@ void opmap::implementation::handle(frame& f) {
     f.stage = series_stage::first;
     f.made = msg::cookie::none;
 
-    result<decoded> d = decode(f.request, limits);
     if (!d) {
-        refuse(f, d.error());
+        refuse(f, d.error(), header);
         return;
     }
     f.op = *d;
@@ -132,9 +133,9 @@ void opmap::implementation::handle(frame& f) {
 }
 
 // A name that is too long is the caller's doing; anything else says that we do not understand the kernel.
-void opmap::implementation::refuse(frame& f, error why) {
+void opmap::implementation::refuse(frame& f, error why,
+                                   const std::optional<wire::in_header>& header) {
     f.op = {};
-    const std::optional<wire::in_header> header = header_of(f.request);
     if (why != error(ENAMETOOLONG)) {
         PUFFS_LOG(warn, "malformed request refused: opcode {} ({}), {} bytes of {}, unique {}",
                   header ? header->opcode : 0, header ? row_of(header->opcode).name : "no header",
@@ -399,7 +400,12 @@ opmap::opmap(kmod::puffs_mount& mount, const init_options& asked, init_hook on_i
 opmap::~opmap() = default;
 
 void opmap::handle(frame& f) {
-    impl_->handle(f);
+    const result<decoded> d = decode(f.request, impl_->limits);
+    impl_->handle(f, d, d ? d->header : header_of(f.request));
+}
+
+void opmap::handle(frame& f, const wire::in_header& header, bytes fixed) {
+    impl_->handle(f, decode_parts(header, fixed, f.request, impl_->limits), header);
 }
 
 void opmap::take_back(const frame& f) {

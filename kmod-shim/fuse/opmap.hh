@@ -40,8 +40,11 @@ class opmap {
     opmap(const opmap&) = delete;
     opmap& operator=(const opmap&) = delete;
 
-    // handle - one request. The frame comes back through its channel's reply() or drop(), perhaps before this returns.
+    // handle - one request; with `header` and `fixed` one whose parts lie apart, f.request being what stands behind them
+    // (decode_parts). The frame comes back through its channel's reply() or drop(), perhaps before this returns.
+    // Lifetime:  `fixed` is valid until then.
     void handle(frame& f);
+    void handle(frame& f, const wire::in_header& header, bytes fixed);
 
     // take_back - the kernel refused the reply that stands in `f`, whatever the errno, and so holds nothing that it
     // gives: the server gets the lookups of the nodes that it names, and the file that it opened, back. What was

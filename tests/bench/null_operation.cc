@@ -78,7 +78,7 @@ struct null_operation::stack_of_layers {
         frame.origin = &channel;
         frame.request = std::span(buffer).first(put_request(buffer, op, args));
         frame.payload = payload;
-        frame.fixed = std::span(payload).first(fuse::frame::fixed_bytes_max);
+        frame.fixed = fixed;
         channel.replied = false;
         map.handle(frame);
         PUFFS_ASSERT(channel.replied && channel.error == 0, "the null operation failed");
@@ -92,7 +92,8 @@ struct null_operation::stack_of_layers {
     no_channel channel;
     fuse::frame frame;
     alignas(8) std::array<std::byte, 256> buffer{};
-    alignas(8) std::array<std::byte, 4096> payload{};
+    std::array<std::byte, 4096> payload{};
+    alignas(8) std::array<std::byte, fuse::frame::fixed_bytes_max> fixed{};
 };
 
 null_operation::null_operation() {

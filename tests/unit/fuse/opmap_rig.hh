@@ -43,6 +43,7 @@ class remembering_channel final : public channel {
 
     struct test_frame : frame {
         std::vector<std::byte> memory = std::vector<std::byte>(page_bytes + room_bytes);
+        alignas(8) std::array<std::byte, fixed_bytes_max> fixed_room{};
     };
 
     frame& give(bytes request) {
@@ -52,7 +53,7 @@ class remembering_channel final : public channel {
         f.origin = this;
         f.request = std::span(f.memory).first(request.size());
         f.payload = std::span(f.memory).subspan(page_bytes);
-        f.fixed = f.payload.first(frame::fixed_bytes_max);
+        f.fixed = f.fixed_room;
         ++out_;
         return f;
     }
@@ -65,7 +66,7 @@ class remembering_channel final : public channel {
         }
         told t{.unique = f.op.header.unique, .dropped = false, .error = f.error, .body = {}};
         if (f.error == 0) {
-            EXPECT_TRUE(f.fixed_bytes == 0 || f.payload_bytes == 0) << "they may share their room";
+            EXPECT_TRUE(f.fixed_bytes == 0 || f.payload_bytes == 0) << "no reply has both";
             const bytes fixed = f.fixed.first(f.fixed_bytes);
             const bytes data = f.payload.first(f.payload_bytes);
             t.body.assign(fixed.begin(), fixed.end());

@@ -59,6 +59,11 @@ std::optional<std::string> problem_of_policy(const command_line& c, const policy
                        c.server.program, list);
 }
 
+const std::vector<std::pair<std::string, transport_kind>> transport_names{
+    {"auto", transport_kind::automatic},
+    {"uring", transport_kind::uring},
+    {"dev", transport_kind::dev}};
+
 // Fills `c`; an exit status if the program is done (help, version, error).
 std::optional<int> parse(int argc, char** argv, const server_class& what, command_line& c) {
     c.server.program = what.name.empty() ? std::filesystem::path(argv[0]).filename().string()
@@ -77,8 +82,15 @@ std::optional<int> parse(int argc, char** argv, const server_class& what, comman
     app.add_flag("-f,--foreground", c.mount.foreground, "stay in the foreground");
     app.add_flag("-d,--debug", c.mount.debug, "log each request and reply; implies -f");
     app.add_option("-o", lists, "mount options, separated by commas")->allow_extra_args(false);
-    app.add_option("--cores", cores,
-                   "CPUs that serve, such as 0,2-5 (default: up to 4 that this process may use)");
+    app.add_option(
+        "--cores", cores,
+        "CPUs that serve, such as 0,2-5 (default: all that this process may use; at most "
+        "4 on transport dev)");
+    app.add_option("--transport", c.mount.transport,
+                   "auto, uring or dev: how requests come (default auto: uring where the kernel "
+                   "offers FUSE over io_uring)")
+        ->transform(CLI::CheckedTransformer(transport_names))
+        ->option_text("NAME");
     app.add_option("--log-level", c.mount.log_level,
                    "trace, debug, info, warning, error or off (default info)");
     app.add_option("--ready-fd", c.mount.ready_fd,

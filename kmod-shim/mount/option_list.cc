@@ -109,6 +109,7 @@ struct valued_option {
 };
 
 constexpr std::uint32_t page = 4096;
+constexpr std::uint32_t uring_entries_max = 64; // of a queue; each holds a whole payload
 constexpr auto payload_max = static_cast<std::uint32_t>(limits::payload_bytes);
 
 constexpr std::array valued = {
@@ -145,6 +146,10 @@ constexpr std::array valued = {
     valued_option{"max_background",
                   [](mount_options& o, std::string_view n, std::string_view t) {
                       return set_bytes(o.max_background, n, t, 1, 65535);
+                  }},
+    valued_option{"uring_entries",
+                  [](mount_options& o, std::string_view n, std::string_view t) {
+                      return set_bytes(o.uring_entries, n, t, 1, uring_entries_max);
                   }},
     valued_option{"policy", [](mount_options& o, std::string_view,
                                std::string_view t) { return set_policy(o, t); }},
@@ -240,6 +245,9 @@ Options of the framework:
   negative_timeout=S       the same for names that do not exist (default 0)
   max_write=BYTES          largest write request (4K to 1M, default 1M)
   max_background=N         requests nobody waits for, at once (default: 16 a core)
+  uring_entries=N          requests of each CPU that may be in the server at once on transport uring
+                           (1 to 64, each takes the memory of a largest read or write;
+                           default: 8, or what fits into 256 MiB)
   readdirplus=auto|yes|no  attributes together with directory entries (default auto)
   writeback_cache          the kernel collects writes
   policy=per_node|serial|parallel   what may run at the same time (default: the server's)

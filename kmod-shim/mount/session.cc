@@ -1,9 +1,10 @@
 #include "puffs/kmod/session.hh"
 
-#include "fuse/dev_channel.hh"
 #include "fuse/opmap.hh"
 #include "mount/asking.hh"
+#include "mount/channels.hh"
 #include "mount/mount_point.hh"
+#include "mount/transport.hh"
 #include "puffs/base/log.hh"
 #include "puffs/kmod/msgif.hh"
 #include "puffs/lwkt/runtime.hh"
@@ -41,12 +42,12 @@ constexpr auto drain_limit = std::chrono::seconds(10);
 constexpr auto start_drain_limit = std::chrono::seconds(1);
 constexpr auto drain_poll = std::chrono::milliseconds(2);
 
-std::vector<int> default_cpus() {
+std::vector<int> default_cpus(std::size_t cores_max) {
     cpu_set_t set;
     CPU_ZERO(&set);
     std::vector<int> cpus;
     if (::sched_getaffinity(0, sizeof(set), &set) == 0) {
-        for (int c = 0; c < CPU_SETSIZE && cpus.size() < dev_cores_max; ++c) {
+        for (int c = 0; c < CPU_SETSIZE && cpus.size() < cores_max; ++c) {
             if (CPU_ISSET(c, &set)) {
                 cpus.push_back(c);
             }
@@ -55,8 +56,9 @@ std::vector<int> default_cpus() {
     return cpus;
 }
 
-fuse::init_options init_of(const mount_options& o, std::size_t cores) {
+fuse::init_options init_of(const mount_options& o, std::size_t cores, bool uring) {
     fuse::init_options i;
+    i.io_uring = uring;
     i.max_write_bytes = o.max_write;
     i.max_read_bytes = o.max_read;
     i.max_background = static_cast<std::uint16_t>(
@@ -89,7 +91,8 @@ struct session::implementation {
     std::unique_ptr<puffs_mount> mount;
     std::unique_ptr<inproc_transport> transport;
     std::unique_ptr<fuse::opmap> map;
-    std::vector<std::unique_ptr<fuse::dev_channel>> channels;
+    transport_choice transport_asked;
+    std::unique_ptr<channels> connection_channels;
 
     // owned by the thread in run()
     state now = state::created;
@@ -106,9 +109,9 @@ struct session::implementation {
     std::function<void()> ready;
 
     void on_init(const std::expected<fuse::init_grant, std::string>& granted);
-    void connection_is_up();
+    void connection_is_up(bool uring);
     void answered(bool heard);
-    void channel_ended(int cause);
+    void channel_ended(channels::end e);
     void on_signal();
     void stop();
     void stop_at_once();
@@ -119,7 +122,6 @@ struct session::implementation {
     void print_stats() const;
     [[nodiscard]] bool still_ours() const;
     void take_mount_away();
-    [[nodiscard]] std::size_t frames_out() const;
 };
 
 session::session() : impl_(std::make_unique<implementation>()) {}
@@ -139,8 +141,16 @@ session::create(void* server, const operations& ops, const mount_options& o) {
     im.options = o;
     im.mount_point = *mount_point;
 
+    auto transport = choose_transport(o.transport, uring_support_here(), possible_cpus());
+    if (!transport) {
+        return std::unexpected(transport.error());
+    }
+    im.transport_asked = *transport;
+
     lwkt::runtime_options r;
-    r.cpus = o.cores.empty() ? default_cpus() : o.cores;
+    r.ring.big_entries = transport->uring;
+    r.cpus =
+        o.cores.empty() ? default_cpus(transport->uring ? limits::cores : dev_cores_max) : o.cores;
     auto runtime = lwkt::runtime::create(r);
     if (!runtime) {
         return std::unexpected(
@@ -149,7 +159,7 @@ session::create(void* server, const operations& ops, const mount_options& o) {
     im.runtime = std::move(*runtime);
     const core_id cores = im.runtime->size();
 
-    const fuse::init_options init = init_of(o, cores);
+    const fuse::init_options init = init_of(o, cores, transport->uring);
     if (auto problem = fuse::problem_of(init)) {
         return std::unexpected(*problem);
     }
@@ -174,17 +184,14 @@ session::create(void* server, const operations& ops, const mount_options& o) {
     }
     im.mounted = true;
     im.connection = *fd;
-    fuse::dev_channel_options channel;
-    for (core_id c = 0; c < cores; ++c) {
-        auto clone = c == 0 ? fd : clone_connection(*fd);
-        if (!clone) {
-            return std::unexpected(clone.error());
-        }
-        im.channels.push_back(std::make_unique<fuse::dev_channel>(
-            *clone, im.runtime->at(c), im.runtime->ring_of(c), *im.map, channel, [&im](int cause) {
-                boost::asio::post(im.io, [&im, cause] { im.channel_ended(cause); });
-            }));
+    auto made =
+        channels::create(*fd, *im.runtime, *im.map, o, transport->uring, [&im](channels::end e) {
+            boost::asio::post(im.io, [&im, e] { im.channel_ended(e); });
+        });
+    if (!made) {
+        return std::unexpected(made.error());
     }
+    im.connection_channels = std::move(*made);
     return s;
 }
 
@@ -214,10 +221,7 @@ int session::run(const std::function<void()>& ready) {
         return 1;
     }
     im.now = implementation::state::running;
-    // INIT comes first and on this one; the others follow when it has been answered, so that what
-    // it agreed on is known to every core before its first request.
-    im.channels_open = 1;
-    im.runtime->run_on(0, [&im] { im.channels[0]->open(); });
+    im.channels_open = im.connection_channels->open_first();
     while (im.now != implementation::state::ended) {
         im.io.run_one();
     }
@@ -238,20 +242,22 @@ void session::implementation::on_init(const std::expected<fuse::init_grant, std:
         });
         return;
     }
-    PUFFS_LOG(info, "{} on {}: transport dev, {} cores, {}", options.subtype, mount_point,
-              channels.size(), granted->describe());
+    const bool uring = granted->has(fuse::wire::init_flag::over_io_uring);
+    if (transport_asked.uring && !uring) {
+        transport_asked.why = "the kernel did not offer io_uring to this connection";
+    }
+    PUFFS_LOG(info, "{} on {}: transport {} ({}{}{}), {} cores, {}", options.subtype, mount_point,
+              uring ? "uring" : "dev", transport_asked.why, uring ? ", " : "",
+              uring ? connection_channels->uring_size() : "", runtime->size(), granted->describe());
     mount->set_running();
-    boost::asio::post(io, [this] { connection_is_up(); });
+    boost::asio::post(io, [this, uring] { connection_is_up(uring); });
 }
 
-void session::implementation::connection_is_up() {
+void session::implementation::connection_is_up(bool uring) {
     if (stop_asked) {
         return; // before anybody was told; channels opened from here on would not be closed
     }
-    for (std::size_t c = 1; c < channels.size() && now == state::running; ++c) {
-        ++channels_open;
-        runtime->run_on(static_cast<core_id>(c), [this, c] { channels[c]->open(); });
-    }
+    channels_open += connection_channels->open_others(uring);
     // The promise of `ready` is that the mount answers: ask it.
     auto asked = ask_statfs(mount_point);
     if (!asked) {
@@ -346,46 +352,33 @@ void session::implementation::close_channels() {
     if (std::exchange(close_asked, true)) {
         return;
     }
-    struct closing {
-        implementation& self;
-        fuse::dev_channel& channel;
-        static void run(void* arg) {
-            const std::unique_ptr<closing> c(static_cast<closing*>(arg));
-            c->channel.close();
-            boost::asio::post(c->self.io, [&self = c->self] { --self.closes_pending; });
-        }
-    };
-    for (std::size_t c = 0; c < channels.size(); ++c) {
-        ++closes_pending;
-        auto one = std::make_unique<closing>(closing{*this, *channels[c]});
-        lwkt::create_on(runtime->at(static_cast<core_id>(c)), closing::run, one.release(),
-                        "close_channel");
-    }
+    closes_pending = connection_channels->close_all(
+        [this] { boost::asio::post(io, [this] { --closes_pending; }); });
 }
 
-// cause: an errno of reading the connection, or 0 when it was our doing.
-void session::implementation::channel_ended(int cause) {
+// How an unmounted connection ends is no loss; nor is what the queues say of one that was aborted, because the device
+// says it too. Whatever else ends a queue leaves its callers without anybody.
+void session::implementation::channel_ended(channels::end e) {
     --channels_open;
-    if (cause != 0 && cause != ENODEV) { // enodev: unmounted
+    const bool expected = e.cause == 0 || (e.uring ? e.cause == ENOTCONN || e.cause == ECONNABORTED
+                                                   : e.cause == ENODEV);
+    if (!expected) {
         exit_status = 1;
         if (!std::exchange(loss_told, true)) {
             PUFFS_LOG(err, "mount '{}': {}", mount_point,
-                      cause == ECONNABORTED
+                      e.cause == ECONNABORTED
                           ? "the connection was aborted"
-                          : fmt::format("reading /dev/fuse: {}", error(cause).name()));
+                          : fmt::format("{}: {}",
+                                        e.uring ? "FUSE over io_uring" : "reading /dev/fuse",
+                                        error(e.cause).name()));
+        }
+        if (e.uring) {
+            stop_at_once();
         }
     }
     if (channels_open == 0 && now == state::running) {
         begin_drain();
     }
-}
-
-std::size_t session::implementation::frames_out() const {
-    std::size_t count = 0;
-    for (const auto& c : channels) {
-        count += c->frames_out();
-    }
-    return count;
 }
 
 // Whether the mount at our mount point is the one that we made. After an unmount from outside it is somebody else's:
@@ -420,7 +413,7 @@ void session::implementation::begin_drain() {
 // The connection is gone, but operations may still run: their memory must outlive them.
 void session::implementation::drain() {
     // Parks without a frame are on their way too: what is fired and forgotten.
-    const std::size_t left = std::max(frames_out(), mount->totalpark());
+    const std::size_t left = std::max(connection_channels->frames_out(), mount->totalpark());
     const std::size_t channels_left = std::max(channels_open, closes_pending);
     if (left == 0 && channels_left == 0) {
         finish();
@@ -456,19 +449,16 @@ void session::implementation::finish() {
 
 void session::implementation::print_stats() const {
     std::string text = fmt::format("{} on {}:", options.subtype, mount_point);
-    for (std::size_t c = 0; c < channels.size(); ++c) {
-        const auto& d = channels[c]->stats();
-        const auto& m = mount->counters_of(static_cast<core_id>(c));
-        const auto& s = runtime->at(static_cast<core_id>(c)).sched_stats();
+    for (core_id c = 0; c < runtime->size(); ++c) {
+        const auto& m = mount->counters_of(c);
+        const auto& s = runtime->at(c).sched_stats();
         const auto get = [](const std::atomic<std::uint64_t>& v) {
             return v.load(std::memory_order_relaxed);
         };
         text += fmt::format(
-            "\n  core {} (CPU {}): requests {} replies {} gone {} refused {} stalls {} waits {}; "
-            "parks enqueued {} replied {} faf {} interrupted {}; switches {} sleeps {} threads "
-            "made {}",
-            c, runtime->cpu_of(static_cast<core_id>(c)), get(d.requests), get(d.replies),
-            get(d.gone), get(d.refused), get(d.stalls), get(d.waits), get(m.enqueued),
+            "\n  core {} (CPU {}): {}; parks enqueued {} replied {} faf {} interrupted {}; "
+            "switches {} sleeps {} threads made {}",
+            c, runtime->cpu_of(c), connection_channels->stats_of(c), get(m.enqueued),
             get(m.replied), get(m.faf), get(m.interrupted), get(s.switches), get(s.sleeps),
             get(s.created));
     }

@@ -15,6 +15,13 @@
 
 namespace puffs::kmod {
 
+// How requests come from the kernel.
+enum class transport_kind : std::uint8_t {
+    automatic, // uring where the kernel offers it
+    uring,     // FUSE over io_uring: each request on the core of its caller (Linux 6.14)
+    dev,       // reads of /dev/fuse
+};
+
 struct mount_options {
     std::string mountpoint;
     std::string source;  // fsname=; default: the server's name
@@ -32,7 +39,9 @@ struct mount_options {
     std::uint32_t max_background = 0;      // 0: from the number of cores
     std::optional<bool> readdirplus;       // nullopt: auto
     bool writeback_cache = false;
-    std::vector<int> cores; // CPU numbers; empty: see session.hh
+    transport_kind transport = transport_kind::automatic;
+    unsigned uring_entries = 0; // of each CPU's queue; 0: see transport.hh
+    std::vector<int> cores;     // CPU numbers; empty: see session.hh
     bool foreground = false;
     bool debug = false;
     bool stats = false;

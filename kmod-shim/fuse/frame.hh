@@ -80,8 +80,8 @@ class channel {
     }
     [[nodiscard]] const channel_counters& stats() const noexcept { return stats_; }
 
-    // Sends the reply that stands in the frame; the frame belongs to the channel again. A reply of which the kernel says
-    // that it does not take it goes to opmap::take_back first. Channel's core; never blocks.
+    // Sends the reply that stands in the frame; the frame belongs to the channel again. A reply of which the kernel
+    // says that it does not take it goes to opmap::take_back first. Channel's core; never blocks.
     virtual void reply(frame& f) noexcept = 0;
     // The request wants no reply; the frame belongs to the channel again.
     virtual void drop(frame& f) noexcept = 0;

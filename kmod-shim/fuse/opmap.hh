@@ -40,8 +40,8 @@ class opmap {
     opmap(const opmap&) = delete;
     opmap& operator=(const opmap&) = delete;
 
-    // handle - one request; with `header` and `fixed` one whose parts lie apart, f.request being what stands behind them
-    // (decode_parts). The frame comes back through its channel's reply() or drop(), perhaps before this returns.
+    // handle - one request; with `header` and `fixed` one whose parts lie apart, f.request being what stands behind
+    // them (decode_parts). The frame comes back through its channel's reply() or drop(), perhaps before this returns.
     // Lifetime:  `fixed` is valid until then.
     void handle(frame& f);
     void handle(frame& f, const wire::in_header& header, bytes fixed);

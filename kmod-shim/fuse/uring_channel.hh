@@ -1,9 +1,10 @@
 // fuse/uring_channel.hh - requests over FUSE's queues in the io_uring of a core.
 //
-// The kernel has one queue a CPU and puts a request into an entry of the queue of its caller's CPU. An entry is a header
-// and a payload buffer that are lent to the kernel; the answer goes into the same buffers, and one command commits it
-// and lends the entry again. A READ's data is written by the server straight into the payload, a WRITE's is read from
-// it: nothing is copied here. What the kernel still sends by /dev/fuse (FORGET, INTERRUPT) is a dev_channel's.
+// The kernel has one queue a CPU and puts a request into an entry of the queue of its caller's CPU. An entry is a
+// header and a payload buffer that are lent to the kernel; the answer goes into the same buffers, and one command
+// commits it and lends the entry again. A READ's data is written by the server straight into the payload, a WRITE's is
+// read from it: nothing is copied here. What the kernel still sends by /dev/fuse (FORGET, INTERRUPT) is a dev_channel's
+// business.
 //
 //   entry  | where                  | how it leaves
 //   lent   | with the kernel        | completion: ready; with an error: ended

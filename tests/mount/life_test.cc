@@ -45,7 +45,8 @@ TEST(hello_mounted, serves_its_file_and_unmounts_on_sigterm) {
 TEST(hello_mounted, logs_transport_and_negotiation) {
     mounted_server s(HELLO);
     ASSERT_TRUE(s.ready());
-    EXPECT_THAT(s.log(), HasSubstr("transport dev"));
+    EXPECT_THAT(s.log(), AnyOf(HasSubstr("transport dev ("),
+                               HasSubstr("transport uring ("))); // mounted.cc: which
     EXPECT_THAT(s.log(), HasSubstr("granted"));
     s.stop();
 }
@@ -342,7 +343,7 @@ TEST(stopping, server_killed_with_a_hundred_callers_blocked) {
         if (child == 0) {
             const int fd = ::open(slow.c_str(), O_RDONLY);
             char byte = 0;
-            ::_exit(fd >= 0 && ::read(fd, &byte, 1) < 0 ? 0 : 1);
+            ::_exit(fd < 0 || ::read(fd, &byte, 1) < 0 ? 0 : 1); // some do not get past the open
         }
         children.push_back(child);
     }

@@ -3,6 +3,7 @@
 #include <array>
 #include <fcntl.h>
 #include <fstream>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
@@ -129,6 +130,29 @@ bool is_mount_point(const std::filesystem::path& path) {
     return false;
 }
 
+namespace {
+
+// Before any test: 77 is a test that was skipped.
+class transport_check : public testing::Environment {
+    void SetUp() override {
+        std::string state;
+        std::ifstream("/sys/module/fuse/parameters/enable_uring") >> state;
+        if (asked_transport() == "uring" && state != "Y") {
+            std::puts("skipped: FUSE over io_uring is not switched on in this kernel");
+            std::exit(77);
+        }
+    }
+};
+[[maybe_unused]] testing::Environment* const checked_before =
+    testing::AddGlobalTestEnvironment(new transport_check);
+
+} // namespace
+
+std::string asked_transport() {
+    const char* const asked = std::getenv("PUFFS_TEST_TRANSPORT");
+    return asked != nullptr ? asked : "auto";
+}
+
 mounted_server::mounted_server(const std::string& program, const server_options& o)
     : mount_point_(dir_.path() / "mnt"), log_(dir_.path() / "log") {
     std::filesystem::create_directory(mount_point_);
@@ -141,7 +165,8 @@ mounted_server::mounted_server(const std::string& program, const server_options&
     if (::pipe2(ends, O_CLOEXEC) < 0) {
         throw std::runtime_error("pipe failed");
     }
-    std::vector<std::string> command = {program, "-f", "--ready-fd=" + std::to_string(ends[1])};
+    std::vector<std::string> command = {program, "-f", "--ready-fd=" + std::to_string(ends[1]),
+                                        "--transport=" + asked_transport()};
     command.insert(command.end(), o.arguments.begin(), o.arguments.end());
     command.push_back(mount_point_.string());
     const int log = ::open(log_.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0666);
@@ -162,6 +187,9 @@ mounted_server::mounted_server(const std::string& program, const server_options&
     ::close(ends[0]);
     ready_ = line_ == "ready\n";
     if (ready_) {
+        if (asked_transport() != "auto") { // a test that ran on the other one would prove nothing
+            EXPECT_THAT(this->log(), testing::HasSubstr("transport " + asked_transport() + " ("));
+        }
         // Asked by a child of the right user: root may not look into another user's mount.
         const run_options as_user{
             .limit = std::chrono::seconds(10), .uid = o.uid, .environment = {}};

@@ -48,6 +48,9 @@ struct server_options {
     std::chrono::seconds start_limit{20};
 };
 
+// What PUFFS_TEST_TRANSPORT says: "dev" or "uring", or "auto" without it. Every server of a test is started with it.
+std::string asked_transport();
+
 class mounted_server {
   public:
     mounted_server(const std::string& program, const server_options& o = {});

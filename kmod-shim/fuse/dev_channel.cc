@@ -4,6 +4,7 @@
 
 #include <array>
 #include <liburing.h>
+#include <new>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -48,6 +49,13 @@ dev_channel::dev_channel(int fd, lwkt::core& core, lwkt::ring& ring, opmap& map,
     : fd_(fd), core_(core), ring_(ring), map_(map), options_(o), ended_(std::move(ended)) {
     poll_.done = &dev_channel::poll_done;
     poll_.self = this;
+    PUFFS_ASSERT(options_.frames_kept > 0, "a channel keeps a frame to read into");
+    dev_frame* const first = make_frame();
+    if (first == nullptr) {
+        ::close(fd_);
+        throw std::bad_alloc();
+    }
+    idle_.push_front(*first);
 }
 
 dev_channel::~dev_channel() {
@@ -86,9 +94,10 @@ dev_channel::dev_frame* dev_channel::take_frame() noexcept {
         idle_.pop_front();
         return static_cast<dev_frame*>(&f);
     }
-    if (made_ >= options_.frames_max) {
-        return nullptr;
-    }
+    return made_ < options_.frames_max ? make_frame() : nullptr;
+}
+
+dev_channel::dev_frame* dev_channel::make_frame() noexcept {
     auto* f = new (std::nothrow) dev_frame(options_.max_write_bytes);
     if (f == nullptr || f->memory == nullptr) {
         delete f;

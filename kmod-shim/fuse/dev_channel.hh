@@ -5,8 +5,9 @@
 // request that blocks its worker does not stop the channel: the core puts another worker to it.
 //
 // Units:      bytes; frames are read buffers of max_write plus two pages.
-// Full:       with frames_max requests unanswered the channel stops reading until one is answered; the kernel keeps the
-//             others in its queue.
+// Full:       with frames_max requests unanswered, or without memory for another, the channel stops reading until one
+//             is answered; the kernel keeps the others in its queue. It has one frame from the start, and never lets go
+//             of its last idle one: without a frame out there is one to read into.
 // Ownership:  owns its descriptor and its frames; refers to core, ring and operation map.
 // Threading:  open, close, reply, drop: its core. Construction and destruction: an ordinary thread
 //             while the core does not run it.
@@ -29,14 +30,14 @@ namespace puffs::fuse {
 struct dev_channel_options {
     std::size_t max_write_bytes = limits::payload_bytes;
     unsigned frames_max = 256; // unanswered requests of one core
-    unsigned frames_kept = 16; // idle frames that keep their memory
+    unsigned frames_kept = 16; // idle frames that keep their memory; at least 1
 };
 
 class dev_channel final : public channel, public lwkt::ingress {
   public:
     // `fd`: an open, nonblocking /dev/fuse descriptor of the connection; owned from here on.
     // `ended`: called once, on the core, when no more requests will come, with the errno of the read that said so
-    // (enodev: unmounted; econnaborted) or 0 after close().
+    // (enodev: unmounted; econnaborted) or 0 after close(). Throws bad_alloc: no memory for the first frame.
     dev_channel(int fd, lwkt::core& core, lwkt::ring& ring, opmap& map,
                 const dev_channel_options& o, std::function<void(int cause)> ended);
     ~dev_channel() override; // requires: ended, nothing in flight
@@ -63,6 +64,7 @@ class dev_channel final : public channel, public lwkt::ingress {
     void read_failed(int number) noexcept;
     void end_reading(int cause) noexcept;
     void not_taken(frame& f, std::size_t length, int number) noexcept;
+    dev_frame* make_frame() noexcept;
     dev_frame* take_frame() noexcept;
     void give_back(frame& f) noexcept;
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -54,9 +55,13 @@ std::expected<void, std::string> channels::implementation::make_dev(int fd, std:
             return std::unexpected(clone.error());
         }
         fds.push_back(*clone);
-        dev.push_back(std::make_unique<fuse::dev_channel>(
-            *clone, cores.at(c), cores.ring_of(c), map, fuse::dev_channel_options{},
-            [this](int cause) { ended({.uring = false, .cause = cause}); }));
+        try {
+            dev.push_back(std::make_unique<fuse::dev_channel>(
+                *clone, cores.at(c), cores.ring_of(c), map, fuse::dev_channel_options{},
+                [this](int cause) { ended({.uring = false, .cause = cause}); }));
+        } catch (const std::bad_alloc&) {
+            return std::unexpected(std::string("no memory for request buffers"));
+        }
     }
     return {};
 }

@@ -14,9 +14,9 @@ using outcome = std::expected<void, std::string>;
 
 // Flags that mount(2) and libfuse's mounting know: passed on as they are.
 constexpr std::array kernel_flags = {
-    "rw",         "ro",       "suid",    "nosuid",      "dev",        "nodev",
-    "exec",       "noexec",   "atime",   "noatime",     "sync",       "async",
-    "nodiratime", "diratime", "dirsync", "nosymfollow", "allow_root", "auto_unmount",
+    "rw",         "ro",       "suid",    "nosuid",      "dev",          "nodev",
+    "exec",       "noexec",   "atime",   "noatime",     "sync",         "async",
+    "nodiratime", "diratime", "dirsync", "nosymfollow", "auto_unmount",
 };
 // What mount(8) and fstab put into a list for other programs.
 constexpr std::array ignored = {"defaults", "auto",   "noauto",   "user",        "nouser",  "users",
@@ -168,6 +168,11 @@ outcome apply_one(mount_options& o, const std::string& name, const std::string& 
         }
     }
     if (!has_value) {
+        if (name ==
+            "allow_root") { // the kernel knows no such option: somebody would have to check each request
+            return std::unexpected(
+                "option 'allow_root': not supported; allow_other lets root in, and everybody else");
+        }
         if (name == "allow_other" || name == "default_permissions") {
             (name == "allow_other" ? o.allow_other : o.default_permissions) = true;
             if (std::ranges::find(o.kernel, name) == o.kernel.end()) {
@@ -244,7 +249,7 @@ Options of the framework:
   entry_timeout=S          the same for names (default 1)
   negative_timeout=S       the same for names that do not exist (default 0)
   max_write=BYTES          largest write request (4K to 1M, default 1M)
-  max_background=N         requests nobody waits for, at once (default: 16 a core)
+  max_background=N         requests nobody waits for, at once (default: 16 a core, at least 64)
   uring_entries=N          requests of each CPU that may be in the server at once on transport uring
                            (1 to 64, each takes the memory of a largest read or write;
                            default: 8, or what fits into 256 MiB)

@@ -145,6 +145,12 @@ TEST(start_errors, unknown_option) {
                 HasSubstr("unknown option 'colour'"));
 }
 
+TEST(start_errors, option_that_would_not_be_enforced) {
+    temp_dir dir;
+    EXPECT_THAT(refused({HELLO, "-f", "-o", "allow_root", dir.path()}).output,
+                HasSubstr("option 'allow_root': not supported"));
+}
+
 TEST(start_errors, value_out_of_range) {
     temp_dir dir;
     for (const char* option : {"attr_timeout=-1", "attr_timeout=soon", "max_write=1",

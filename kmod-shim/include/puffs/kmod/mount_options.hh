@@ -36,12 +36,12 @@ struct mount_options {
     bool read_only = false;
     std::uint32_t max_read = 0;            // bytes; 0: no limit of ours
     std::uint32_t max_write = 1024 * 1024; // bytes
-    std::uint32_t max_background = 0;      // 0: from the number of cores
+    std::uint32_t max_background = 0;      // 0: 16 a core, at least 64
     std::optional<bool> readdirplus;       // nullopt: auto
     bool writeback_cache = false;
     transport_kind transport = transport_kind::automatic;
     unsigned uring_entries = 0; // of each CPU's queue; 0: see transport.hh
-    std::vector<int> cores;     // CPU numbers; empty: see session.hh
+    std::vector<int> cores;     // CPU numbers; empty: those this process may use, on /dev/fuse 4
     bool foreground = false;
     bool debug = false;
     bool stats = false;

@@ -14,7 +14,7 @@
 //   CREATE                             | create, then open     | entry, handle and bits
 //   READ READDIR READDIRPLUS           | read, readdir         | data, entries
 //   WRITE                              | write                 | count
-//   RELEASE RELEASEDIR                 | close (faf)           | nothing, at once
+//   RELEASE RELEASEDIR                 | close (faf)           | nothing, when it is with the server
 //   FSYNC FSYNCDIR                     | fsync                 | nothing
 //   ACCESS                             | access                | nothing
 //   {SET,GET,LIST,REMOVE}XATTR         | …extattr              | length, value or names
@@ -43,7 +43,8 @@ struct mapping {
     std::uint32_t optype = 0;
     int (*fill)(frame& f, kmod::park& p) = nullptr;   // null: answered ENOSYS, not mapped
     int (*answer)(frame& f, kmod::park& p) = nullptr; // null: an empty reply
-    bool faf = false;                                 // fire and forget: answered when enqueued
+    bool faf =
+        false; // fire and forget: answered when the transport has it; one of this process runs it first
 };
 
 // The row of a decoded operation; its `fill` is null where nothing is mapped.

@@ -23,7 +23,7 @@ inline constexpr unsigned mutex_overtakings = 64;
 inline constexpr std::size_t stack_bytes = 128 * 1024; // of a light thread, plus one guard page
 
 // Messages and parks.
-// in flight, one mount, one core; full: ingress stops reading
+// in flight, one mount, one core; full: a request waits on its light thread for a free one
 inline constexpr std::size_t parks_per_core = 4096;
 inline constexpr std::size_t name_bytes = 255; // of one component; longer: enametoolong
 inline constexpr std::size_t symlink_bytes = 4095;

@@ -59,6 +59,7 @@ struct frame {
     kmod::park* parked = nullptr; // the request in flight
     series_stage stage = series_stage::first;
     msg::cookie made = msg::cookie::none; // what the first stage of CREATE created
+    bool interrupted = false;             // before it had a park
     // in flight on this core, for INTERRUPT
     boost::intrusive::unordered_set_member_hook<> by_unique;
 

@@ -106,6 +106,7 @@ void opmap::implementation::handle(frame& f, const result<decoded>& d,
     f.parked = nullptr;
     f.stage = series_stage::first;
     f.made = msg::cookie::none;
+    f.interrupted = false;
 
     if (!d) {
         refuse(f, d.error(), header);
@@ -233,6 +234,7 @@ void opmap::implementation::close(msg::cookie node, std::uint64_t handle, std::u
 // An INTERRUPT may be read on a core that never saw its request (spec X3). The kernel queues it only after a channel
 // has read the request, and a core enters a request into its table before it serves another core's message: so a core
 // that does not have the request when the message comes has answered it, and the kernel need not be asked to try again.
+// What removes an object whose open failed is not the caller's to interrupt: the object would stay.
 void opmap::implementation::interrupt(frame& f) {
     const std::uint64_t unique = f.op.in<wire::interrupt_in>().unique;
     f.origin->drop(f);
@@ -250,7 +252,9 @@ bool opmap::implementation::interrupt_here(std::uint64_t unique) {
     shard& s = here();
     const auto found = s.flying.find(unique);
     if (found == s.flying.end()) return false;
-    if (found->parked != nullptr) {
+    if (found->parked == nullptr) {
+        found->interrupted = true; // it waits for a park
+    } else if (found->stage != series_stage::remove_created) {
         static_cast<void>(
             mount.interrupt(*found->parked)); // taken back if the server has not seen it
     }
@@ -273,16 +277,19 @@ void opmap::implementation::send_faf(frame& f, const mapping& m) {
 }
 
 void opmap::implementation::send_call(frame& f, const mapping& m) {
+    here().flying.insert(f); // first of all: see interrupt()
     make_park(f, true);
+    if (f.interrupted) {
+        finish(f, EINTR);
+        return;
+    }
     f.parked->setinfo(m.opclass, m.optype,
                       m.opclass == msg::opclass::vfs ? msg::cookie::none
                                                      : cookie_of(f.op.nodeid()));
     if (const int number = m.fill(f, *f.parked)) {
-        mount.msgmem_release(std::exchange(f.parked, nullptr));
-        answer_now(f, number);
+        finish(f, number);
         return;
     }
-    here().flying.insert(f);
     mount.enqueue(*f.parked,
                   caller_of(f)); // a server of this process answers inside: f may be gone
 }
@@ -346,7 +353,9 @@ void opmap::implementation::open_created(frame& f) {
 
 void opmap::implementation::remove_created(frame& f, int number) {
     f.error = number;
-    if (!make_park(f, false)) {
+    // A node that was known before is somebody else's file, whose create came first.
+    const bool ours = mount.lookups_of(f.made) == 1;
+    if (!ours || !make_park(f, false)) {
         give_back(f);
         return finish(f, number);
     }

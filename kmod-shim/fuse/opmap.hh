@@ -1,9 +1,8 @@
 // fuse/opmap.hh - the operation map: FUSE requests to puffs requests in parks, and their ends to FUSE replies.
 //
 // This is where the two vocabularies meet. One FUSE operation is one puffs request or a short fixed
-// series (CREATE = create + open; if the open fails the new object is removed again). Every request
-// gets exactly one reply, except FORGET, BATCH_FORGET, and an INTERRUPT whose request was found
-// (spec X4).
+// series (CREATE = create + open; if the open fails the object, if it is new, is removed again). Every request
+// gets exactly one reply, except FORGET, BATCH_FORGET and INTERRUPT (spec X3, X4).
 //
 // Ownership:  refers to the mount; owns nothing of a request, whose state lives in its frame.
 // Threading:  one object a mount, used on all its cores; handle() on a light thread of the frame's

@@ -192,7 +192,8 @@ void remember_link(question& q, const msg::arguments& a) {
     q.target = a.link.target;
 }
 
-enum class names : std::uint8_t { nothing, found, made, linked, entries };
+// created: as made, but another client may have been first, so that the node is known already.
+enum class names : std::uint8_t { nothing, found, created, made, linked, entries };
 
 // What a reply to an operation may hold. An operation without a line answers with its error alone.
 struct rule {
@@ -206,7 +207,7 @@ constexpr auto rules = [] {
     std::array<rule, static_cast<std::size_t>(vn_op::count_)> r{};
     const auto at = [&r](vn_op op) -> rule& { return r[static_cast<std::size_t>(op)]; };
     at(vn_op::lookup) = {nullptr, check_lookup, false, names::found};
-    at(vn_op::create) = {nullptr, check_create, false, names::made};
+    at(vn_op::create) = {nullptr, check_create, false, names::created};
     at(vn_op::tmpfile) = {nullptr, check_create, false, names::made};
     at(vn_op::mknod) = {remember_make, check_mknod, false, names::made};
     at(vn_op::mkdir) = {nullptr, check_mkdir, false, names::made};
@@ -287,6 +288,8 @@ verdict name_nodes(const question& q, const msg::arguments& a, bytes out, vnode_
         return std::nullopt;
     case names::found:
         return name_one(a.lookup.made, vnode_table::claim::existing, nodes);
+    case names::created:
+        return name_one(a.make.made, vnode_table::claim::existing, nodes);
     case names::made:
         return name_one(a.make.made, vnode_table::claim::fresh, nodes);
     case names::linked:
@@ -310,6 +313,7 @@ void each_named(const question& q, const msg::arguments& a, bytes out,
     case names::found:
         one(a.lookup.made);
         return;
+    case names::created:
     case names::made:
         one(a.make.made);
         return;

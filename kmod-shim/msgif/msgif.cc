@@ -219,6 +219,10 @@ bool puffs_mount::is_live(msg::cookie node) const noexcept {
     return node == msg::cookie::root || impl_->nodes.count_of(node) != 0;
 }
 
+std::uint32_t puffs_mount::lookups_of(msg::cookie node) const noexcept {
+    return impl_->nodes.count_of(node);
+}
+
 std::size_t puffs_mount::live_nodes() const noexcept {
     return impl_->nodes.live();
 }

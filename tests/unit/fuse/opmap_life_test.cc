@@ -92,6 +92,22 @@ TEST_P(opmap_series, create_takes_back_what_it_cannot_open) {
     EXPECT_EQ(rig.mount.mount.live_nodes(), 0U);
 }
 
+// Another client has created the file in the meantime: it is opened, and never removed.
+// spec: X1 F41
+TEST_P(opmap_series, create_may_find_a_node_that_is_known) {
+    rig.look_up(made);
+    rig.fail(create_and_take_open(), EMFILE);
+    EXPECT_EQ(rig.only().error, EMFILE);
+    const taken t = rig.take();
+    EXPECT_EQ(op_of(t), vn_op::reclaim);
+    EXPECT_EQ(t.request.args.reclaim.nlookup, 1U);
+    if (GetParam() == transport_kind::inproc) {
+        static_cast<puffs::test::inproc_server&>(*rig.server).let_go(t);
+    }
+    EXPECT_TRUE(rig.server_is_idle());
+    EXPECT_EQ(rig.mount.mount.live_nodes(), 1U);
+}
+
 // spec: X1
 TEST_P(opmap_series, a_create_that_fails_is_not_opened) {
     rig.handle(frame_builder(opcode::create).add(wire::create_in{}).add_string("new"));
@@ -175,6 +191,47 @@ TEST(opmap, an_interrupted_request_that_the_server_has_is_answered_once_by_it) {
     EXPECT_EQ(rig.only().error, EINTR);
     rig.handle(interrupt_of(test::sample_unique)); // too late: nothing there
     EXPECT_TRUE(rig.only().dropped);
+}
+
+// The caller waits for a park, of which the core has no more: the server never hears of it.
+// spec: X3 F18
+TEST(opmap, an_interrupted_request_that_waits_for_a_park_ends_with_eintr) {
+    opmap_rig rig;
+    std::vector<kmod::park*> all;
+    rig.mount.on([&] {
+        while (kmod::park* p = rig.mount.mount.msgmem_alloc(false)) {
+            all.push_back(p);
+        }
+    });
+    rig.handle(frame_builder(opcode::readlink));
+    EXPECT_EQ(rig.channel.out(), 1U);
+    rig.handle(interrupt_of(test::sample_unique));
+    EXPECT_TRUE(rig.only().dropped);
+    rig.mount.on([&] {
+        for (kmod::park* p : all) {
+            rig.mount.mount.msgmem_release(p);
+        }
+    });
+    EXPECT_EQ(rig.only().error, EINTR);
+    EXPECT_TRUE(rig.server_is_idle());
+}
+
+// spec: X1 X3
+TEST(opmap, an_interrupt_does_not_keep_what_could_not_be_opened) {
+    opmap_rig rig;
+    rig.handle(frame_builder(opcode::create).add(wire::create_in{}).add_string("new"));
+    taken t = rig.take();
+    t.request.args.make.made.node = made;
+    t.request.args.make.made.va.mode = 0100600;
+    rig.reply(t);
+    rig.fail(rig.take(), EMFILE); // the open; what removes the file waits for the server
+    rig.handle(interrupt_of(test::sample_unique));
+    EXPECT_TRUE(rig.only().dropped);
+    t = rig.take();
+    EXPECT_EQ(op_of(t), vn_op::remove);
+    rig.reply(t);
+    EXPECT_EQ(rig.only().error, EMFILE);
+    EXPECT_EQ(op_of(rig.take()), vn_op::reclaim);
 }
 
 std::size_t in_flight(opmap_rig& rig, core_id core = 0) {

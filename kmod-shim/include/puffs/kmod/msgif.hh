@@ -105,7 +105,8 @@ class puffs_mount final : public msg::putter {
     // forgotten - the kernel gave `nlookup` of its references back; the front end tells before it sends the reclaim.
     void forgotten(msg::cookie node, std::uint64_t nlookup) noexcept;
     [[nodiscard]] bool is_live(msg::cookie node) const noexcept; // the root always is
-    [[nodiscard]] std::size_t live_nodes() const noexcept;       // without the root; a leak oracle
+    [[nodiscard]] std::uint32_t lookups_of(msg::cookie node) const noexcept;
+    [[nodiscard]] std::size_t live_nodes() const noexcept; // without the root; a leak oracle
 
     [[nodiscard]] const mount_counters& counters_of(core_id c) const;
     [[nodiscard]] std::size_t totalpark() const; // live parks of all cores; exact when idle (F7)

@@ -19,6 +19,7 @@ std::uintptr_t name_of(const waiter& w) noexcept {
 
 mutex::~mutex() {
     PUFFS_ASSERT(holder_.load(std::memory_order_acquire) == 0, "a mutex dies while it is held");
+    PUFFS_ASSERT(!mu_.is_locked(), "a mutex dies while somebody is in unlock()");
     detail::order_forget(*this);
 }
 

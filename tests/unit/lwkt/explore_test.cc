@@ -53,7 +53,7 @@ struct world {
 };
 
 // Runs `setup` on a new world each time; at the end no thread may be left.
-void run_all(const std::function<void(world&)>& setup) {
+void run_all(const std::function<void(world&)>& setup, unsigned preemptions = 2) {
     std::unique_ptr<world> w;
     const auto scenario = [&](sim::machine& m) {
         w = std::make_unique<world>(m);
@@ -63,7 +63,7 @@ void run_all(const std::function<void(world&)>& setup) {
         m.check(w->live() == 0, "a thread sleeps for ever");
     };
     sim::explore_options o{
-        .cores = 0, .preemptions_max = 2, .executions_max = 20'000, .choices_max = 3000};
+        .cores = 0, .preemptions_max = preemptions, .executions_max = 20'000, .choices_max = 3000};
     auto r = sim::explore(o, scenario, verdict);
     EXPECT_TRUE(!r.ok() || r.exhausted) << "not every schedule was run";
     if (r.ok()) {
@@ -192,6 +192,36 @@ TEST(explore, a_mutex_excludes_cores_and_ordinary_threads_and_loses_nobody) {
         w.spawn(1, body);
         w.machine.run_thread("ordinary", body);
     });
+}
+
+// spec: K4 T8
+TEST(explore, who_was_granted_a_mutex_may_destroy_it) {
+    constexpr unsigned preemptions = 3; // it queues, it comes too early, it is granted the mutex
+    run_all(
+        [](world& w) {
+            struct shared {
+                std::unique_ptr<lwkt::mutex> m = std::make_unique<lwkt::mutex>();
+                int rounds = 0;
+            };
+            auto s = std::make_shared<shared>();
+            w.spawn(0, [s] {
+                for (int i = 0; i < 2; ++i) {
+                    s->m->lock();
+                    ++s->rounds;
+                    PUFFS_RACE_POINT("test: inside");
+                    s->m->unlock();
+                }
+            });
+            w.spawn(1, [s] {
+                s->m->lock();
+                const bool last = s->rounds == 2;
+                s->m->unlock();
+                if (last) {
+                    s->m.reset();
+                }
+            });
+        },
+        preemptions);
 }
 
 // spec: T10

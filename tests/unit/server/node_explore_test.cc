@@ -91,7 +91,7 @@ TEST(node_explore, lookups_and_the_last_give_back_never_meet_wrongly) { // spec:
             m.check(w->table->live() == 1, "a node is left");
             m.check(w->reclaims >= 1 && !w->object, "an object is left");
         });
-    expect_all(r, 1000);
+    expect_all(r, sim::times(1000U, 2U)); // one preemption less, see above
 }
 
 TEST(node_explore, cookies_of_a_slot_that_is_used_again_are_stale) { // spec: X6

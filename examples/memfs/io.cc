@@ -46,7 +46,7 @@ memfs::result<std::size_t> memfs::read(cc&, node& n, std::span<std::byte> into,
     return i.contents->read(into, offset);
 }
 
-memfs::result<std::size_t> memfs::write(cc&, node& n, std::span<const std::byte> from,
+memfs::result<std::size_t> memfs::write(cc& c, node& n, std::span<const std::byte> from,
                                         std::uint64_t offset) {
     inode& i = at(n);
     if (i.contents == nullptr) {
@@ -54,6 +54,9 @@ memfs::result<std::size_t> memfs::write(cc&, node& n, std::span<const std::byte>
     }
     auto written = i.contents->write(from, offset);
     if (written && *written != 0) {
+        if (c.kills_set_id()) {
+            clear_set_id(i);
+        }
         i.changed();
     }
     return written;
@@ -73,7 +76,7 @@ memfs::result<std::uint64_t> memfs::seek(cc&, node& n, std::uint64_t offset, int
     return fail(EINVAL);
 }
 
-memfs::result<void> memfs::fallocate(cc&, node& n, int mode, std::uint64_t offset,
+memfs::result<void> memfs::fallocate(cc& c, node& n, int mode, std::uint64_t offset,
                                      std::uint64_t length) {
     inode& i = at(n);
     if (i.contents == nullptr) {
@@ -103,6 +106,9 @@ memfs::result<void> memfs::fallocate(cc&, node& n, int mode, std::uint64_t offse
     }
     if (!keep_size) {
         i.contents->set_size_at_least(offset + length);
+    }
+    if (c.caller().uid != 0) {
+        clear_set_id(i); // the protocol has no flag for it here
     }
     i.changed();
     return {};

@@ -95,6 +95,7 @@ class memfs {
     void drop_name(inode& dir, std::string_view name);
     void unlinked(inode& dir, inode& i);
     static void free_unreachable_data(inode& i);
+    void clear_set_id(inode& i);
     result<void> exchange(const puffs::rename_request& r);
     [[nodiscard]] bool is_below(const inode& candidate, const inode& ancestor) const;
     static void reparent(inode& i, inode& from, inode& to);

@@ -51,6 +51,19 @@ memfs::result<puffs::attr> memfs::getattr(cc&, node& n) {
     return at(n).attributes();
 }
 
+// What a file loses when somebody changes it who has no right to leave it privileged (FUSE_HANDLE_KILLPRIV_V2).
+void memfs::clear_set_id(inode& i) {
+    i.mode &= ~static_cast<std::uint32_t>(S_ISUID);
+    if ((i.mode & S_IXGRP) != 0) {
+        i.mode &= ~static_cast<std::uint32_t>(S_ISGID);
+    }
+    if (const auto found = i.xattrs.find(std::string_view("security.capability"));
+        found != i.xattrs.end()) {
+        space_.give(xattr_cost(found->first, found->second.size()));
+        i.xattrs.erase(found);
+    }
+}
+
 memfs::result<void> memfs::setattr(cc&, node& n, const puffs::setattr_request& r) {
     using namespace puffs::msg;
     inode& i = at(n);
@@ -71,10 +84,7 @@ memfs::result<void> memfs::setattr(cc&, node& n, const puffs::setattr_request& r
         i.gid = r.va.gid;
     }
     if ((r.valid & set_kill_suidgid) != 0) {
-        i.mode &= ~static_cast<std::uint32_t>(S_ISUID);
-        if ((i.mode & S_IXGRP) != 0) {
-            i.mode &= ~static_cast<std::uint32_t>(S_ISGID);
-        }
+        clear_set_id(i);
     }
     const time_point t = now();
     if ((r.valid & (set_atime | set_atime_now)) != 0) {

@@ -218,7 +218,8 @@ int read(frame& f, kmod::park& p) {
                        .done = 0,
                        .flags = in.flags,
                        .plus = 0,
-                       .write_cache = 0};
+                       .write_cache = 0,
+                       .kill_set_id = 0};
     p.set_runs({}, payload_room(f, in.size));
     return 0;
 }
@@ -226,13 +227,15 @@ int read(frame& f, kmod::park& p) {
 int write(frame& f, kmod::park& p) {
     const auto in = f.op.in<wire::write_in>();
     const bool from_cache = (in.write_flags & wire::write_flag::cache) != 0;
+    const bool kill = (in.write_flags & wire::write_flag::kill_suidgid) != 0;
     p.req().args.io = {.handle = in.fh,
                        .offset = in.offset,
                        .size = in.size,
                        .done = 0,
                        .flags = in.flags,
                        .plus = 0,
-                       .write_cache = static_cast<std::uint8_t>(from_cache ? 1 : 0)};
+                       .write_cache = static_cast<std::uint8_t>(from_cache ? 1 : 0),
+                       .kill_set_id = static_cast<std::uint8_t>(kill ? 1 : 0)};
     p.set_runs(f.op.data, {});
     return 0;
 }
@@ -247,7 +250,8 @@ int readdir(frame& f, kmod::park& p) {
                        .done = 0,
                        .flags = in.flags,
                        .plus = static_cast<std::uint8_t>(plus ? 1 : 0),
-                       .write_cache = 0};
+                       .write_cache = 0,
+                       .kill_set_id = 0};
     p.set_runs({}, out);
     return 0;
 }

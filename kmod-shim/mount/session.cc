@@ -65,6 +65,9 @@ fuse::init_options init_of(const mount_options& o, std::size_t cores, bool uring
         o.max_background != 0 ? o.max_background
                               : std::min<std::size_t>(16 * std::max<std::size_t>(cores, 4), 65535));
     i.writeback_cache = o.writeback_cache;
+    // With delayed writes the kernel believes its own copy of the mode, and would run a program by the set-id bits that
+    // the server has cleared; without, it asks for the attributes before it reads (auto_inval_data).
+    i.handle_killpriv_v2 = o.clears_set_id && !o.writeback_cache;
     i.readdirplus = !o.readdirplus   ? fuse::readdirplus_use::automatic
                     : *o.readdirplus ? fuse::readdirplus_use::always
                                      : fuse::readdirplus_use::never;

@@ -73,7 +73,7 @@ TEST(opmap, data_is_read_and_written) {
     write.fh = 5;
     write.offset = 4096;
     write.size = 11;
-    write.write_flags = wire::write_flag::cache;
+    write.write_flags = wire::write_flag::cache | wire::write_flag::kill_suidgid;
     rig.handle(frame_builder(opcode::write).add(write).add_text("hello world"));
     t = rig.take();
     EXPECT_EQ(op_of(t), vn_op::write);
@@ -81,6 +81,7 @@ TEST(opmap, data_is_read_and_written) {
     EXPECT_EQ(t.request.args.io.offset, 4096U);
     EXPECT_EQ(t.request.args.io.size, 11U);
     EXPECT_EQ(t.request.args.io.write_cache, 1U);
+    EXPECT_EQ(t.request.args.io.kill_set_id, 1U);
     t.request.args.io.done = 10;
     rig.reply(t);
     const told r = rig.only();

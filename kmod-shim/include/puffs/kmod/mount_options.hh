@@ -39,6 +39,10 @@ struct mount_options {
     std::uint32_t max_background = 0;      // 0: 16 a core, at least 64
     std::optional<bool> readdirplus;       // nullopt: auto
     bool writeback_cache = false;
+    // A class's default, not an option: the server clears set-id bits where it is told to (cc::kills_set_id,
+    // msg::set_kill_suidgid, and in fallocate by callers other than root). Otherwise, and with writeback_cache, the
+    // kernel does that, and asks for security.capability before every write through its cache.
+    bool clears_set_id = false;
     transport_kind transport = transport_kind::automatic;
     unsigned uring_entries = 0; // of each CPU's queue; 0: see transport.hh
     std::vector<int> cores;     // CPU numbers; empty: those this process may use, on /dev/fuse 4

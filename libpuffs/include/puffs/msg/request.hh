@@ -87,10 +87,11 @@ struct close_args {
 };
 // read, write, readdir. size: asked of a read, or bytes in `in`; done: bytes produced or consumed.
 // plus (readdir): entries carry a newinfo each, and each one that does gained a lookup reference.
+// kill_set_id (write): the caller may not keep the file's set-id bits.
 struct io_args {
     std::uint64_t handle, offset;
     std::uint32_t size, done, flags;
-    std::uint8_t plus, write_cache;
+    std::uint8_t plus, write_cache, kill_set_id;
 };
 struct fsync_args {
     std::uint64_t handle;

@@ -28,6 +28,13 @@ class cc {
     [[nodiscard]] std::uint64_t request_id() const noexcept { return req_.head.id; }
     // The handle that this server's open answered for the open file in question; 0 if it gave none.
     [[nodiscard]] std::uint64_t handle() const noexcept { return handle_; }
+    // True in a write after which the file may not keep its set-id bits (set-group-id only if the group may execute
+    // it), nor its capabilities. Only servers that clear them are told (mount_options::clears_set_id); a setattr says
+    // the same by msg::set_kill_suidgid.
+    [[nodiscard]] bool kills_set_id() const noexcept {
+        return req_.head.optype == static_cast<std::uint32_t>(msg::vn_op::write) &&
+               req_.args.io.kill_set_id != 0;
+    }
 
   private:
     friend struct call;

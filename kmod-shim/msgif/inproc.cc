@@ -10,40 +10,49 @@
 
 namespace puffs::kmod {
 
+// Q1 to Q2, or to T when nobody wants a reply: what getout and releaseout do, without the moment between them, in which
+// nobody could come. Null: nothing is there. The park gets a reference for the loop and one for the server.
+park* shard::take_for_server() noexcept {
+    if (touser_.empty() || !mount_.impl_->running()) {
+        put_off_ = false; // callbacks may have asked for this very call
+        return nullptr;
+    }
+    park& p = touser_.front();
+    assert_mine(p);
+    PUFFS_ASSERT((p.flags_ & park_waitergone) == 0, "a waiter left its park on touser");
+    unlink_touser(p);
+    p.refs_ += 2;
+    if ((p.flags_ & park_wantreply) != 0) {
+        p.flags_ |= park_onqueue2;
+    } else {
+        p.taken_ = true;
+        taken_.store(taken_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
+    return &p;
+}
+
 void shard::drain(inproc_transport& transport, msgport::port& to) {
-    for (;;) {
-        park* p = nullptr;
+    lwkt::thread* const me = lwkt::thread::current_or_null();
+    for (park* p = nullptr;;) {
         {
             const ipi::crit_section crit;
-            const auto frame = mount_.getout(std::numeric_limits<std::size_t>::max(), true);
-            if (!frame) {
-                put_off_ = false; // callbacks may have asked for this very call
+            if (p != nullptr) {
+                if (p->drainer_ == me) {
+                    p->drainer_ = nullptr;
+                }
+                drop(*p);
+            }
+            p = take_for_server();
+            if (p == nullptr) {
                 return;
             }
-            p = &park_of(*frame->handle);
-            ++p->refs_; // this loop's: the reply may come inside the put
-            if ((p->flags_ & park_wantreply) != 0) {
-                ++p->refs_; // the message's, until it comes back
-                // Not the mount's, which would send what callbacks have put off from inside here, before this one.
-                releaseout(*p, 0);
-                if ((p->flags_ & park_onqueue2) ==
-                    0) { // the mount died: nobody waits for an answer
-                    drop(*p, 2);
-                    continue;
-                }
-            }
-            p->drainer_ = lwkt::thread::current_or_null();
+            p->drainer_ = me;
         }
         // The server may block in this one; the others must not wait for it.
         if (touser_count_ != 0) {
             transport.start_drain(home_);
         }
         msgport::sendmsg(to, p->delivery_);
-        const ipi::crit_section crit;
-        if (p->drainer_ == lwkt::thread::current_or_null()) {
-            p->drainer_ = nullptr;
-        }
-        drop(*p);
     }
 }
 
@@ -93,7 +102,13 @@ void shard::arrive(park& p) {
                       fits ? sizeof(msg::request) + used : std::numeric_limits<std::size_t>::max(),
                       rv);
             }
-            drop(p); // the message's; ended by userdead meanwhile if it was on no queue
+            // The message's; ended by userdead meanwhile if it was on no queue. Inside the put the loop still has its
+            // own.
+            if (inside_put) {
+                --p.refs_;
+            } else {
+                drop(p);
+            }
         }
     }
     if (!inside_put) {

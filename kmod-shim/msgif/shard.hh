@@ -52,6 +52,7 @@ class alignas(limits::cacheline_bytes) shard {
     // Sends what is on touser to a port of this process, until there is nothing. On a light thread, outside critical
     // sections: the port may block it, and then a thread of the transport's sends what is left.
     void drain(inproc_transport& transport, msgport::port& to);
+    [[nodiscard]] park* take_for_server() noexcept;
     // Sink of the reply port: the message of `p` came back.
     static void returned(msgport::port& self, msgport::msg& m);
     // dispatch of a reply by id (F38): `r`, `out` belong to the caller.

@@ -29,6 +29,8 @@
 
 namespace puffs::lwkt {
 
+class ring;
+
 // Where a core sleeps and what wakes it: lwkt::ring on real cores, the harness's own in tests.
 class event_source {
   public:
@@ -38,6 +40,8 @@ class event_source {
     // Sleeps until an event, wake(), or `deadline` if not null; delivers events. Owner; after
     // publish_asleep().
     virtual void sleep(const instant* deadline) noexcept = 0;
+    // The ring that this is, for lwkt::io; null for others.
+    [[nodiscard]] virtual ring* as_ring() noexcept { return nullptr; }
     virtual void wake() noexcept = 0; // [any] ends the current or next sleep()
 };
 

@@ -55,6 +55,7 @@ class ring final : public event_source {
     bool poll() noexcept override;
     void sleep(const instant* deadline) noexcept override;
     void wake() noexcept override;
+    [[nodiscard]] ring* as_ring() noexcept override { return this; }
 
   private:
     ring();

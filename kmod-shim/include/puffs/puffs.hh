@@ -5,6 +5,8 @@
 #pragma once
 
 #include "puffs/kmod/main.hh"
+#include "puffs/lwkt/io.hh"
+#include "puffs/lwkt/offload.hh"
 #include "puffs/server/credentials.hh"
 #include "puffs/server/ops.hh"
 #include "puffs/server/usermount.hh"

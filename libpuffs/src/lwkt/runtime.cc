@@ -5,6 +5,7 @@
 #include "puffs/base/spinlock.hh"
 #include "puffs/base/waiter.hh"
 #include "puffs/ipi/domain.hh"
+#include "puffs/lwkt/offload.hh"
 #include "puffs/lwkt/sched.hh"
 
 #include <algorithm>
@@ -61,13 +62,15 @@ struct remote_call {
 } // namespace
 
 struct runtime::implementation {
-    explicit implementation(core_id count) : domain(count) {}
+    implementation(core_id count, unsigned offload_threads)
+        : domain(count), offload(offload_threads) {}
 
     // constant after create
     std::vector<int> cpus;
     bool pin = true;
     monotonic_clock clock;
     ipi::domain domain;
+    offload_pool offload;
     std::vector<std::unique_ptr<ring>> rings;
     std::vector<std::unique_ptr<core>> cores;
 
@@ -92,7 +95,8 @@ result<std::unique_ptr<runtime>> runtime::create(const runtime_options& o) {
         return fail(EINVAL);
     }
     std::unique_ptr<runtime> made(new runtime);
-    made->impl_ = std::make_unique<implementation>(static_cast<core_id>(cpus.size()));
+    made->impl_ =
+        std::make_unique<implementation>(static_cast<core_id>(cpus.size()), o.offload_threads);
     implementation& impl = *made->impl_;
     impl.cpus = cpus;
     impl.pin = o.pin;
@@ -104,6 +108,7 @@ result<std::unique_ptr<runtime>> runtime::create(const runtime_options& o) {
         impl.rings.push_back(std::move(*r));
         impl.cores.push_back(std::make_unique<core>(impl.domain, static_cast<core_id>(i),
                                                     impl.clock, *impl.rings.back(), o.core));
+        impl.cores.back()->set_offload(impl.offload);
     }
     return made;
 }
@@ -166,6 +171,10 @@ int runtime::cpu_of(core_id id) const noexcept {
 
 ipi::domain& runtime::domain() const noexcept {
     return impl_->domain;
+}
+
+const offload_pool& runtime::offload_threads() const noexcept {
+    return impl_->offload;
 }
 
 void runtime::run_on(core_id id, std::function<void()> f) {

@@ -17,6 +17,7 @@ inline constexpr int ipi_nesting = 20; // handlers in handlers; deeper: panic
 // entries that a core may take aside while its handlers wait for room in a ring; more: panic
 inline constexpr std::size_t ipi_aside = 65536;
 // light threads kept by a core; more are freed
+inline constexpr unsigned offload_threads = 16; // of a runtime, for lwkt::offload
 inline constexpr std::size_t cached_threads = 64;
 // times that a lwkt::mutex is left free to whoever comes first; then its first sleeper is handed it
 inline constexpr unsigned mutex_overtakings = 64;

@@ -14,6 +14,7 @@
 //             (L1).
 #pragma once
 
+#include "puffs/base/assert.hh"
 #include "puffs/base/clock.hh"
 #include "puffs/ipi/cpu.hh"
 #include "puffs/lwkt/thread.hh"
@@ -29,6 +30,7 @@
 
 namespace puffs::lwkt {
 
+class offload_pool;
 class ring;
 
 // Where a core sleeps and what wakes it: lwkt::ring on real cores, the harness's own in tests.
@@ -92,6 +94,12 @@ class core final : public ipi::cpu {
     [[nodiscard]] timer_queue& timers() noexcept { return timers_; }
     [[nodiscard]] const sched_counters& sched_stats() const noexcept { return sched_stats_; }
     [[nodiscard]] event_source& events() noexcept { return events_; }
+    // The threads that lwkt::offload hands its work to. Set before the core runs; a core that has none panics.
+    void set_offload(offload_pool& pool) noexcept { offload_ = &pool; }
+    [[nodiscard]] offload_pool& offload_threads() const noexcept {
+        PUFFS_ASSERT(offload_ != nullptr, "a core without a pool is asked to offload");
+        return *offload_;
+    }
     [[nodiscard]] bool idle() const noexcept; // nothing runnable, pending or expired
     [[nodiscard]] unsigned live_threads() const noexcept { return live_threads_; }
 
@@ -117,6 +125,7 @@ class core final : public ipi::cpu {
     timer_queue timers_;
     sched_counters sched_stats_;
     unsigned live_threads_ = 0;
+    offload_pool* offload_ = nullptr;
 };
 
 } // namespace puffs::lwkt

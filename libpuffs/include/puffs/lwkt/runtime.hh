@@ -22,6 +22,7 @@ namespace puffs::lwkt {
 struct runtime_options {
     std::vector<int> cpus; // CPU number of each core; empty: every CPU that the process may run on
     bool pin = true;
+    unsigned offload_threads = limits::offload_threads; // at most, of all cores together
     core_options core;
     ring_options ring;
 };
@@ -41,6 +42,7 @@ class runtime {
     [[nodiscard]] ring& ring_of(core_id id) const noexcept;
     [[nodiscard]] int cpu_of(core_id id) const noexcept;
     [[nodiscard]] ipi::domain& domain() const noexcept;
+    [[nodiscard]] const offload_pool& offload_threads() const noexcept;
 
     // Runs f on a light thread of that core and waits for it. Ordinary threads only. f must not
     // throw.

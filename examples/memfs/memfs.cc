@@ -19,7 +19,8 @@ std::uint64_t number(const std::string& option, std::string_view text, int base)
     std::uint64_t value = 0;
     const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value, base);
     if (failed != std::errc() || end != text.data() + text.size()) {
-        throw std::invalid_argument(fmt::format("option '{}={}': want a number", option, text));
+        throw std::invalid_argument(fmt::format("option '{}={}': want {} number", option, text,
+                                                base == 8 ? "an octal" : "a"));
     }
     return value;
 }
@@ -62,8 +63,11 @@ std::uint64_t size_of(const std::string& option, std::string_view text) {
             text.remove_suffix(1);
         }
     }
-    std::uint64_t value = number(option, text, 10);
-    if (percent) {
+    std::uint64_t value = 0;
+    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (failed != std::errc() || end != text.data() + text.size()) {
+        value = 0;
+    } else if (percent) {
         value = value > 100 ? 0 : half_of_memory() / 50 * value;
     } else if (value > (~std::uint64_t{0} >> 1 >> shift)) {
         value = 0;

@@ -57,7 +57,9 @@ void write_line(int fd, std::string_view line) {
                                                  WTERMSIG(status))
                                    : std::string(); // it has said why itself
     }
-    std::fputs(line.c_str(), stderr);
+    constexpr std::string_view mark =
+        "error: "; // for programs; a user is told as in the foreground
+    std::fputs(line.c_str() + (line.starts_with(mark) ? mark.size() : 0), stderr);
     ::_exit(1);
 }
 

@@ -59,10 +59,25 @@ std::optional<std::string> problem_of_policy(const command_line& c, const policy
                        c.server.program, list);
 }
 
-const std::vector<std::pair<std::string, transport_kind>> transport_names{
-    {"auto", transport_kind::automatic},
-    {"uring", transport_kind::uring},
-    {"dev", transport_kind::dev}};
+// What the options of these names say; a line for the user where they say nothing that can be.
+std::optional<std::string> apply_words(mount_options& o, const std::string& transport,
+                                       const std::string& cores) {
+    if (transport == "auto") {
+        o.transport = transport_kind::automatic;
+    } else if (transport == "uring" || transport == "dev") {
+        o.transport = transport == "uring" ? transport_kind::uring : transport_kind::dev;
+    } else {
+        return fmt::format("option '--transport={}': want auto, uring or dev", transport);
+    }
+    if (!cores.empty()) {
+        auto cpus = parse_cpu_list(cores);
+        if (!cpus) {
+            return cpus.error();
+        }
+        o.cores = *cpus;
+    }
+    return std::nullopt;
+}
 
 // Fills `c`; an exit status if the program is done (help, version, error).
 std::optional<int> parse(int argc, char** argv, const server_class& what, command_line& c) {
@@ -78,6 +93,7 @@ std::optional<int> parse(int argc, char** argv, const server_class& what, comman
     CLI::App app(fmt::format("{} - a puffs file server", c.server.program), c.server.program);
     std::vector<std::string> lists;
     std::string cores;
+    std::string transport = "auto";
     std::vector<std::string> positional;
     app.add_flag("-f,--foreground", c.mount.foreground, "stay in the foreground");
     app.add_flag("-d,--debug", c.mount.debug, "log each request and reply; implies -f");
@@ -86,11 +102,9 @@ std::optional<int> parse(int argc, char** argv, const server_class& what, comman
         "--cores", cores,
         "CPUs that serve, such as 0,2-5 (default: all that this process may use; at most "
         "4 on transport dev)");
-    app.add_option("--transport", c.mount.transport,
+    app.add_option("--transport", transport,
                    "auto, uring or dev: how requests come (default auto: uring where the kernel "
-                   "offers FUSE over io_uring)")
-        ->transform(CLI::CheckedTransformer(transport_names))
-        ->option_text("NAME");
+                   "offers FUSE over io_uring)");
     app.add_option("--log-level", c.mount.log_level,
                    "trace, debug, info, warning, error or off (default info)");
     app.add_option("--ready-fd", c.mount.ready_fd,
@@ -99,7 +113,7 @@ std::optional<int> parse(int argc, char** argv, const server_class& what, comman
     app.add_flag("--stats", c.mount.stats, "print what was served at unmount");
     app.set_version_flag("-V,--version",
                          fmt::format("{} (puffs {})", c.server.program, PUFFS_VERSION));
-    app.add_option("arguments", positional, "[SOURCE] MOUNTPOINT")->expected(1, 2)->required();
+    app.add_option("MOUNTPOINT", positional, "[SOURCE] MOUNTPOINT")->expected(1, 2)->required();
     app.footer(fmt::format("{}{}", option_help(), what.help));
     try {
         app.parse(argc, argv);
@@ -125,12 +139,8 @@ std::optional<int> parse(int argc, char** argv, const server_class& what, comman
     if (auto problem = problem_of_policy(c, what.policies)) {
         return fail_with(c, *problem);
     }
-    if (!cores.empty()) {
-        auto cpus = parse_cpu_list(cores);
-        if (!cpus) {
-            return fail_with(c, cpus.error());
-        }
-        c.mount.cores = *cpus;
+    if (auto problem = apply_words(c.mount, transport, cores)) {
+        return fail_with(c, *problem);
     }
     if (!c.mount.server.empty() && !what.takes_options) {
         return fail_with(

@@ -55,6 +55,17 @@ std::expected<std::uint32_t, std::string> bytes(std::string_view name, std::stri
     return static_cast<std::uint32_t>(value);
 }
 
+std::expected<std::uint32_t, std::string> number(std::string_view name, std::string_view text,
+                                                 std::uint32_t low, std::uint32_t high) {
+    std::uint32_t value = 0;
+    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (failed != std::errc() || end != text.data() + text.size() || value < low || value > high) {
+        return std::unexpected(
+            fmt::format("option '{}={}': want a number from {} to {}", name, text, low, high));
+    }
+    return value;
+}
+
 outcome need_value(std::string_view name, bool has_value) {
     if (!has_value) {
         return std::unexpected(fmt::format("option '{}': a value is missing", name));
@@ -96,6 +107,16 @@ outcome set_seconds(std::chrono::nanoseconds& into, std::string_view name, std::
 outcome set_bytes(std::uint32_t& into, std::string_view name, std::string_view text,
                   std::uint32_t low, std::uint32_t high) {
     auto value = bytes(name, text, low, high);
+    if (!value) {
+        return std::unexpected(value.error());
+    }
+    into = *value;
+    return {};
+}
+
+outcome set_number(std::uint32_t& into, std::string_view name, std::string_view text,
+                   std::uint32_t low, std::uint32_t high) {
+    auto value = number(name, text, low, high);
     if (!value) {
         return std::unexpected(value.error());
     }
@@ -145,11 +166,11 @@ constexpr std::array valued = {
                   }},
     valued_option{"max_background",
                   [](mount_options& o, std::string_view n, std::string_view t) {
-                      return set_bytes(o.max_background, n, t, 1, 65535);
+                      return set_number(o.max_background, n, t, 1, 65535);
                   }},
     valued_option{"uring_entries",
                   [](mount_options& o, std::string_view n, std::string_view t) {
-                      return set_bytes(o.uring_entries, n, t, 1, uring_entries_max);
+                      return set_number(o.uring_entries, n, t, 1, uring_entries_max);
                   }},
     valued_option{"policy", [](mount_options& o, std::string_view,
                                std::string_view t) { return set_policy(o, t); }},
@@ -195,6 +216,9 @@ outcome apply_one(mount_options& o, const std::string& name, const std::string& 
         if (std::ranges::find(ignored, name) != ignored.end()) {
             return {};
         }
+    }
+    if (has_value && std::ranges::find(kernel_flags, name) != kernel_flags.end()) {
+        return std::unexpected(fmt::format("option '{}={}': takes no value", name, value));
     }
     if (name.starts_with("x-") || name == "comment") {
         return {};

@@ -22,6 +22,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/statfs.h>
@@ -42,7 +43,8 @@ constexpr auto drain_limit = std::chrono::seconds(10);
 constexpr auto start_drain_limit = std::chrono::seconds(1);
 constexpr auto drain_poll = std::chrono::milliseconds(2);
 
-std::vector<int> default_cpus(std::size_t cores_max) {
+// The first CPUs that this process may use.
+std::vector<int> usable_cpus(std::size_t cores_max) {
     cpu_set_t set;
     CPU_ZERO(&set);
     std::vector<int> cpus;
@@ -150,10 +152,19 @@ session::create(void* server, const operations& ops, const mount_options& o) {
     }
     im.transport_asked = *transport;
 
+    const std::vector<int> usable = usable_cpus(CPU_SETSIZE);
+    for (const int cpu : o.cores) {
+        if (std::ranges::find(usable, cpu) == usable.end()) {
+            return std::unexpected(fmt::format(
+                "option '--cores': CPU {} is not one of those that this process may use: {}", cpu,
+                fmt::join(usable, ",")));
+        }
+    }
+
     lwkt::runtime_options r;
     r.ring.big_entries = transport->uring;
     r.cpus =
-        o.cores.empty() ? default_cpus(transport->uring ? limits::cores : dev_cores_max) : o.cores;
+        o.cores.empty() ? usable_cpus(transport->uring ? limits::cores : dev_cores_max) : o.cores;
     auto runtime = lwkt::runtime::create(r);
     if (!runtime) {
         return std::unexpected(

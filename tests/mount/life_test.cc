@@ -162,7 +162,21 @@ TEST(start_errors, value_out_of_range) {
     EXPECT_THAT(refused({HELLO, "-f", "--cores=7-3", dir.path()}).output, HasSubstr("--cores=7-3"));
     EXPECT_THAT(refused({HELLO, "-f", "--log-level=loud", dir.path()}).output,
                 HasSubstr("--log-level=loud"));
-    refused({HELLO, "-f", "--cores=4000", dir.path()});
+    EXPECT_THAT(refused({HELLO, "-f", "--cores=4000", dir.path()}).output,
+                HasSubstr("option '--cores': CPU 4000 is not one"));
+    EXPECT_EQ(refused({HELLO, "-f", "--transport=tcp", dir.path()}).output,
+              "hello: option '--transport=tcp': want auto, uring or dev\n");
+    EXPECT_EQ(refused({HELLO, "-f", "-o", "uring_entries=65", dir.path()}).output,
+              "hello: option 'uring_entries=65': want a number from 1 to 64\n");
+    EXPECT_EQ(refused({HELLO, "-f", "-o", "ro=1", dir.path()}).output,
+              "hello: option 'ro=1': takes no value\n");
+}
+
+TEST(start_errors, read_the_same_in_the_background) {
+    for (const char* where : {"-d", "--stats"}) { // -d: stays in the foreground
+        EXPECT_EQ(refused({HELLO, where, "/nonexistent/mnt"}).output,
+                  "hello: mount point '/nonexistent/mnt': No such file or directory\n");
+    }
 }
 
 // spec: X8

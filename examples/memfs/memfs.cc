@@ -97,6 +97,7 @@ std::string_view memfs::help() {
     return R"(Options of memfs:
   size=BYTES               limit of all it holds: 64M, 2G, 25% (default: half of the memory)
   mode=OCTAL uid=N gid=N   of the root directory (default: 755, the user who mounts)
+It is always mounted with default_permissions.
 )";
 }
 

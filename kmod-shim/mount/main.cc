@@ -114,7 +114,7 @@ std::optional<int> parse(int argc, char** argv, const server_class& what, comman
     app.set_version_flag("-V,--version",
                          fmt::format("{} (puffs {})", c.server.program, PUFFS_VERSION));
     app.add_option("MOUNTPOINT", positional, "[SOURCE] MOUNTPOINT")->expected(1, 2)->required();
-    app.footer(fmt::format("{}{}", option_help(), what.help));
+    app.footer(option_help(c.mount) + std::string(what.help));
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& done) {

@@ -260,8 +260,12 @@ std::expected<void, std::string> apply_option_list(mount_options& o, std::string
     return {};
 }
 
-std::string_view option_help() {
-    return R"(Options of the kernel (-o, separated by commas):
+std::string option_help(const mount_options& defaults) {
+    const auto seconds = [](std::chrono::nanoseconds t) {
+        return static_cast<double>(t.count()) / 1e9;
+    };
+    return fmt::format(
+        R"(Options of the kernel (-o, separated by commas):
   allow_other              other users may use the mount
   default_permissions      the kernel checks permissions by mode and owner
   ro, nosuid, nodev, noexec, noatime, sync, dirsync, auto_unmount, ... as in mount(8)
@@ -269,9 +273,9 @@ std::string_view option_help() {
   subtype=NAME             the type is shown as fuse.NAME
   max_read=BYTES           largest read request
 Options of the framework:
-  attr_timeout=S           seconds for which the kernel may keep attributes (default 1)
-  entry_timeout=S          the same for names (default 1)
-  negative_timeout=S       the same for names that do not exist (default 0)
+  attr_timeout=S           seconds for which the kernel may keep attributes (default {:.9g})
+  entry_timeout=S          the same for names (default {:.9g})
+  negative_timeout=S       the same for names that do not exist (default {:.9g})
   max_write=BYTES          largest write request (4K to 1M, default 1M)
   max_background=N         requests nobody waits for, at once (default: 16 a core, at least 64)
   uring_entries=N          requests of each CPU that may be in the server at once on transport uring
@@ -280,7 +284,9 @@ Options of the framework:
   readdirplus=auto|yes|no  attributes together with directory entries (default auto)
   writeback_cache          the kernel collects writes
   policy=per_node|serial|parallel   what may run at the same time (default: the server's)
-)";
+)",
+        seconds(defaults.user.attr_timeout), seconds(defaults.user.entry_timeout),
+        seconds(defaults.user.negative_timeout));
 }
 
 std::expected<std::vector<int>, std::string> parse_cpu_list(std::string_view text) {

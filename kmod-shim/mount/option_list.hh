@@ -17,7 +17,7 @@ namespace puffs::kmod {
 std::expected<void, std::string> apply_option_list(mount_options& o, std::string_view list);
 
 // The text of --help about these options.
-std::string_view option_help();
+std::string option_help(const mount_options& defaults);
 
 // parse_cpu_list - "0,2-5".
 std::expected<std::vector<int>, std::string> parse_cpu_list(std::string_view text);

@@ -179,6 +179,11 @@ TEST(start_errors, read_the_same_in_the_background) {
     }
 }
 
+TEST(help, tells_the_timeouts_of_this_server) {
+    EXPECT_THAT(run({HELLO, "--help"}).output, HasSubstr("keep attributes (default 1)"));
+    EXPECT_THAT(run({MEMFS, "--help"}).output, HasSubstr("keep attributes (default 31536000)"));
+}
+
 // spec: X8
 TEST(start_errors, policy_that_the_server_does_not_bear) {
     temp_dir dir;

@@ -1,22 +1,29 @@
 #!/usr/bin/env python3
 """clang-tidy 19 over the sources of a tree, each in the way the clang preset compiles it.
 
-Usage: tidy.py ROOT [PART...]   only sources whose path contains one of the parts
+Usage: tidy.py ROOT [--since REV] [PART...]
+
+--since REV   only sources that a change since the branch left REV can touch: theirs, that of a header that they include at
+              any depth, of a CMakeLists.txt above them. What is not committed counts.
+PART          only sources whose path contains one of the parts
 
 A source is analysed again only when something changed that can change the answer: its preprocessed text, the checks, or
 clang-tidy itself. The proofs of clean sources are kept in ROOT/build/tidy-cache.
 """
 
+import argparse
 import concurrent.futures
 import glob
 import hashlib
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
 
 TIDY = "clang-tidy-19"
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*["<]([^">]+)[">]', re.MULTILINE)
 
 
 def configure(root):
@@ -26,6 +33,63 @@ def configure(root):
         sys.exit(done.stdout + done.stderr)
     with open(f"{root}/build/clang/compile_commands.json", encoding="utf-8") as file:
         return {os.path.normpath(entry["file"]): entry for entry in json.load(file)}
+
+
+def git(root, *words):
+    """The lines that git prints."""
+    done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(done.stderr)
+    return done.stdout.split("\n")[:-1]
+
+
+def listed(root, *patterns):
+    return git(root, "ls-files", "--cached", "--others", "--exclude-standard", *patterns)
+
+
+def changed_since(root, revision):
+    return set(git(root, "diff", "--name-only", "--merge-base", revision)
+               + git(root, "ls-files", "--others", "--exclude-standard"))
+
+
+def includes(root):
+    """Of each file of the tree, those that it includes: the one beside it, else all whose path ends so."""
+    files = [f for f in listed(root, "*.hh", "*.cc") if os.path.exists(f"{root}/{f}")]
+    known = set(files)
+    ends = {}
+    for file in files:
+        at = len(file)
+        while at > 0:
+            at = file.rfind("/", 0, at)
+            ends.setdefault(file[at + 1 :], []).append(file)
+    found = {}
+    for file in files:
+        with open(f"{root}/{file}", encoding="utf-8") as text:
+            names = INCLUDE.findall(text.read())
+        beside = {name: os.path.join(os.path.dirname(file), name) for name in names}
+        found[file] = [meant for name in names
+                       for meant in ([beside[name]] if beside[name] in known else ends.get(name, []))]
+    return found
+
+
+def touched(root, paths, revision):
+    """Those of the paths whose answer may differ since the branch left the revision."""
+    changed = changed_since(root, revision)
+    if any(c == "CMakePresets.json" or c.endswith((".clang-tidy", ".cmake")) for c in changed):
+        return paths
+    folders = tuple(os.path.dirname(c) for c in changed if os.path.basename(c) == "CMakeLists.txt")
+    includers = {}
+    for file, names in includes(root).items():
+        for name in names:
+            includers.setdefault(name, []).append(file)
+    reached = set()
+    ahead = list(changed)
+    while ahead:
+        file = ahead.pop()
+        if file not in reached:
+            reached.add(file)
+            ahead += includers.get(file, [])
+    return [p for p in paths if p in reached or any(p.startswith(f + "/") or f == "" for f in folders)]
 
 
 def checks_digest(root):
@@ -57,7 +121,7 @@ def analyse(root, path, entry, checks):
     proof = proof_of(root, entry, checks)
     if proof is not None and os.path.exists(proof):
         return ""
-    done = subprocess.run([TIDY, "--quiet", "-p", f"{root}/build/clang", path], capture_output=True, text=True)
+    done = subprocess.run([TIDY, "--quiet", "-p", f"{root}/build/clang", path], cwd=root, capture_output=True, text=True)
     if done.returncode != 0:
         return done.stdout or done.stderr
     if proof is not None:
@@ -67,14 +131,18 @@ def analyse(root, path, entry, checks):
 
 
 def main():
-    root = os.path.abspath(sys.argv[1])
-    parts = sys.argv[2:]
+    options = argparse.ArgumentParser(usage=__doc__)
+    options.add_argument("root", type=os.path.abspath)
+    options.add_argument("--since")
+    options.add_argument("parts", nargs="*")
+    wanted = options.parse_args()
+    root = wanted.root
     commands = configure(root)
-    tracked = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.cc"],
-                             cwd=root, capture_output=True, text=True, check=True).stdout.split()
-    paths = [p for p in tracked if os.path.join(root, p) in commands]
-    if parts:
-        paths = [p for p in paths if any(part in p for part in parts)]
+    paths = [p for p in listed(root, "*.cc") if os.path.join(root, p) in commands]
+    if wanted.since is not None:
+        paths = touched(root, paths, wanted.since)
+    if wanted.parts:
+        paths = [p for p in paths if any(part in p for part in wanted.parts)]
     os.makedirs(f"{root}/build/tidy-cache", exist_ok=True)
     checks = checks_digest(root)
     bad = 0

@@ -30,18 +30,18 @@ class CheckTest(unittest.TestCase):
         with open(path, "w") as file:
             file.write(text)
 
-    def check(self, rule):
-        done = subprocess.run([f"{ROOT}/scripts/check", "--root", self.tree, rule],
+    def check(self, rule, *options):
+        done = subprocess.run([f"{ROOT}/scripts/check", "--root", self.tree, *options, rule],
                               capture_output=True, text=True)
         return done.returncode, done.stdout + done.stderr
 
-    def refuses(self, rule, message):
-        status, output = self.check(rule)
+    def refuses(self, rule, message, *options):
+        status, output = self.check(rule, *options)
         self.assertEqual(status, 1, output)
         self.assertIn(message, output)
 
-    def accepts(self, rule):
-        status, output = self.check(rule)
+    def accepts(self, rule, *options):
+        status, output = self.check(rule, *options)
         self.assertEqual(status, 0, output)
 
     def test_include_of_a_layer_below_is_accepted(self):
@@ -127,6 +127,84 @@ class CheckTest(unittest.TestCase):
         self.refuses("words", "a.cc:1:")
         self.put("libpuffs/src/base/a.cc", "// Good enough for now.\n")
         self.refuses("words", "a.cc:1:")
+
+    # A tree with a header, two sources that include it by way of another, and one that does not; all committed. Its
+    # clang-tidy says which source it is given, refuses those that hold the word "bad", and notes them in tidy.log.
+    def put_tidy_tree(self):
+        self.put("bin/clang-tidy-19", """#!/bin/bash
+[ "$1" = --version ] && exit
+source=${!#}
+echo "${source##*/}" >>"%s/tidy.log"
+! grep -n bad "$source"
+""" % self.tree)
+        os.chmod(f"{self.tree}/bin/clang-tidy-19", 0o755)
+        os.environ["PATH"], path = f"{self.tree}/bin:{os.environ['PATH']}", os.environ["PATH"]
+        self.addCleanup(os.environ.__setitem__, "PATH", path)
+        self.put(".gitignore", "/build/\n/tidy.log\n")
+        self.put(".clang-tidy", "")
+        self.put("CMakePresets.json", """{"version": 6, "configurePresets": [{
+            "name": "clang", "binaryDir": "${sourceDir}/build/clang", "generator": "Ninja"}]}""")
+        self.put("CMakeLists.txt", """cmake_minimum_required(VERSION 3.25)
+            project(a LANGUAGES CXX)
+            set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+            add_library(a OBJECT a/one.cc a/two.cc b/three.cc)
+            target_include_directories(a PRIVATE .)
+            add_subdirectory(b)""")
+        self.put("b/CMakeLists.txt", "")
+        self.put("a/low.hh", "")
+        self.put("a/high.hh", '#include "a/low.hh"\n')
+        self.put("a/one.cc", '#include "high.hh"\n')
+        self.put("a/two.cc", "#include <a/high.hh>\n")
+        self.put("b/three.cc", "")
+        self.commit("base")
+
+    def commit(self, message):
+        for words in (["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a", "commit", "-q", "-m", message]):
+            subprocess.run(["git", "-C", self.tree, *words], check=True)
+
+    def analysed(self):
+        path = f"{self.tree}/tidy.log"
+        if not os.path.exists(path):
+            return []
+        with open(path) as file:
+            names = sorted(file.read().split())
+        os.remove(path)
+        return names
+
+    def test_clean_source_is_analysed_again_only_when_its_text_changed(self):
+        self.put_tidy_tree()
+        self.put("a/two.cc", '#include <a/high.hh>\n// bad\n')
+        self.refuses("tidy", "2:// bad")
+        self.assertEqual(self.analysed(), ["one.cc", "three.cc", "two.cc"])
+        self.put("a/two.cc", "#include <a/high.hh>\n")
+        self.put("b/three.cc", "int three;\n")
+        self.accepts("tidy")
+        self.assertEqual(self.analysed(), ["three.cc", "two.cc"])
+
+    def test_tidy_since_a_revision_looks_at_what_changes_can_touch(self):
+        self.put_tidy_tree()
+        self.put("b/three.cc", "// bad\n")
+        self.commit("three")
+        self.accepts("tidy", "--since", "HEAD")
+        self.assertEqual(self.analysed(), [])
+        self.put("a/low.hh", "int low();\n")
+        self.accepts("tidy", "--since", "HEAD")
+        self.assertEqual(self.analysed(), ["one.cc", "two.cc"])
+        self.refuses("tidy", "1:// bad", "--since", "HEAD~1")
+        self.assertEqual(self.analysed(), ["three.cc"])
+
+    def test_tidy_since_a_revision_follows_the_build_and_the_checks(self):
+        self.put_tidy_tree()
+        self.put("b/CMakeLists.txt", "# changed\n")
+        self.accepts("tidy", "--since", "HEAD")
+        self.assertEqual(self.analysed(), ["three.cc"])
+        self.put(".clang-tidy", "# changed\n")
+        self.accepts("tidy", "--since", "HEAD")
+        self.assertEqual(self.analysed(), ["one.cc", "three.cc", "two.cc"])
+
+    def test_tidy_since_no_revision_is_refused(self):
+        self.put_tidy_tree()
+        self.refuses("tidy", "nonsense", "--since", "nonsense")
 
     def test_script_that_does_not_parse_is_refused(self):
         self.put("scripts/a", "#!/bin/bash\necho\n")

@@ -62,7 +62,7 @@ TEST(sched, a_new_core_has_nothing_to_run) {
     EXPECT_EQ(r.at(0).live_threads(), 0U);
 }
 
-// spec: L6
+// spec: L6 L10
 TEST(sched, choosing_the_same_thread_again_is_counted_but_does_not_switch) {
     rig r(1);
     r.spawn(0, [&] {
@@ -363,7 +363,7 @@ TEST(sched, sleep_for_lasts_as_long_as_the_core_s_clock_says) {
     EXPECT_TRUE(over);
 }
 
-// spec: L8
+// spec: L8 L10
 TEST(sched, a_switch_of_a_preempting_thread_goes_straight_back_to_the_preempted_one) {
     rig r(1);
     std::string order;
@@ -378,7 +378,9 @@ TEST(sched, a_switch_of_a_preempting_thread_goes_straight_back_to_the_preempted_
     r.spawn(0, [&] {
         r.spawn(0, [&] { order += "equal "; });
         lwkt::deschedule_self(); // it is gone back to all the same
+        const auto before = r.at(0).sched_stats().switches.load();
         thread_test::preempt_by(*target);
+        EXPECT_EQ(r.at(0).sched_stats().switches.load(), before + 2) << "there and back";
         order += "back ";
         EXPECT_EQ(thread_test::flags(thread::current()) &
                       (lwkt::td_preempt_lock | lwkt::td_preempt_done),

@@ -165,6 +165,20 @@ TEST(park_death, fire_and_forget_excludes_calling_back) {
     });
 }
 
+#ifdef PUFFS_RACE_POINTS // a costly assertion
+// spec: F3 H7
+TEST(park_death, one_that_is_touched_on_another_core_panics) {
+    mount_rig rig(2);
+    park* p = nullptr;
+    rig.on(0, [&] { p = rig.make(); });
+    rig.on(1, [&] {
+        EXPECT_DEATH(rig.mount.enqueue(*p, {}), "not its home");
+        EXPECT_DEATH(rig.mount.msgmem_release(p), "not its home");
+    });
+    rig.on(0, [&] { rig.mount.msgmem_release(p); });
+}
+#endif
+
 // spec: F12
 TEST(park, setinfo_keeps_only_the_bits_of_the_class) {
     mount_rig rig;

@@ -46,7 +46,7 @@ TEST_F(thread_port_test, a_put_on_the_owner_s_core_is_queued_at_once_without_an_
     EXPECT_EQ(ipis(), 0U);
 }
 
-// spec: D1 M11 M3
+// spec: D1 M3 M9 M11
 TEST_F(thread_port_test, a_put_from_elsewhere_is_in_transit_until_the_owner_s_core_polls) {
     m.run_on(0, [&] {
         one.init(on_0);
@@ -59,6 +59,7 @@ TEST_F(thread_port_test, a_put_from_elsewhere_is_in_transit_until_the_owner_s_co
     m.run_on(1, [&] {
         EXPECT_EQ(one.flags(), static_cast<std::uint32_t>(msg_queued));
         EXPECT_EQ(on_1.getport(), &one);
+        EXPECT_EQ(one.flags(), 0U);
         replymsg(one, 0);
         EXPECT_EQ(one.flags(), msg_reply | msg_intransit) << "REPLY before the IPI, DONE after";
     });
@@ -66,6 +67,7 @@ TEST_F(thread_port_test, a_put_from_elsewhere_is_in_transit_until_the_owner_s_co
     m.run_on(0, [&] {
         EXPECT_EQ(one.flags(), msg_reply | msg_done | msg_queued);
         EXPECT_EQ(on_0.getport(), &one);
+        EXPECT_EQ(one.flags(), msg_reply | msg_done);
     });
     run();
     EXPECT_EQ(ipis(), 2U);

@@ -1,0 +1,390 @@
+// floor_uring - the fastest FUSE-over-io_uring server known to us: no framework, one pinned thread a core.
+//
+//     floor_uring [--flags none|WORD[+WORD…]] [--joined] [--depth N] [--plain-file] [--plain-ring]
+//                 [--counters] [--cores 0[,1…]] [--file-bytes N] MOUNTPOINT
+//
+//   --flags       of io_uring_setup: coop, single, defer (brings single with it), taskrun (needs coop or defer);
+//                 default single+coop
+//   --joined      an answer goes to the kernel together with the wait for the next request, in one enter. Without it
+//                 the answer's enter does not wait: at its end the caller runs on this core, and its next request finds
+//                 this thread runnable, so that it need not be woken; often no second enter follows.
+//   --depth       entries of each of the kernel's queues
+//   --plain-file  name /dev/fuse by its descriptor, not as a registered file
+//   --plain-ring  name the ring by its descriptor, not as a registered ring
+//   --counters    print at the end what each core served and how often it entered the kernel
+//
+// Each of --cores serves the queue of its own CPU; the first also those of the CPUs that are not named, because the
+// kernel sends nothing before all possible CPUs have entries. INIT and FORGET come by /dev/fuse, to one more thread.
+// A READ is answered with zeros that lie in the payload already, as floor_dev answers without a copy of its own.
+//
+// Runs in the foreground until the mount point is unmounted. Needs Linux 6.14 and
+// echo Y > /sys/module/fuse/parameters/enable_uring.
+// Source: Linux fs/fuse/dev_uring.c, Documentation/filesystems/fuse/fuse-io-uring.rst.
+#define FUSE_USE_VERSION 314
+#include "floor_proto.hh"
+#include "numbers.hh"
+#include "pages.hh"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <fuse.h>
+#include <liburing.h>
+#include <memory>
+#include <pthread.h>
+#include <sched.h>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+namespace puffs::bench {
+namespace {
+
+// Protocol 7.42, which Debian's linux/fuse.h does not know.
+constexpr std::uint32_t init_over_io_uring = 1U << 9; // of flags2
+constexpr std::uint32_t command_register = 1;
+constexpr std::uint32_t command_commit_and_fetch = 2;
+constexpr std::size_t command_offset = 48; // of the command area in a submission entry
+
+struct uring_request_header {
+    std::array<std::byte, 128> in_out; // fuse_in_header, then fuse_out_header
+    std::array<std::byte, 128> op_in;
+    std::uint64_t flags;
+    std::uint64_t commit_id;
+    std::uint32_t payload_bytes; // of a reply: without the fuse_out_header
+    std::uint32_t padding;
+    std::uint64_t reserved;
+};
+static_assert(sizeof(uring_request_header) == 288);
+
+struct uring_command {
+    std::uint64_t flags;
+    std::uint64_t commit_id;
+    std::uint16_t queue;
+    std::array<std::uint8_t, 6> padding;
+};
+static_assert(sizeof(uring_command) == 24);
+
+struct options {
+    unsigned ring_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN;
+    unsigned depth = 1;
+    bool joined = false;
+    bool plain_file = false;
+    bool plain_ring = false;
+    bool counters = false;
+    std::vector<int> cores{0};
+    std::uint64_t file_bytes = std::uint64_t{64} << 20;
+    std::string mount_point;
+};
+
+[[noreturn]] void die(const char* what, int errno_value) {
+    std::fprintf(stderr, "floor_uring: %s: %s\n", what, std::strerror(errno_value));
+    std::exit(1);
+}
+
+// Every CPU that this machine could have: one more than the last that the list names.
+unsigned possible_cpus() {
+    std::ifstream file("/sys/devices/system/cpu/possible");
+    std::string list;
+    std::getline(file, list);
+    unsigned last = 0;
+    if (!parse_number(std::string_view(list).substr(list.find_last_of(",-") + 1), last))
+        die("/sys/devices/system/cpu/possible", EINVAL);
+    return last + 1;
+}
+
+// What the kernel borrows of one entry, and what we know of it.
+struct entry {
+    explicit entry(std::uint16_t cpu) : queue(cpu), payload(max_payload_bytes) {
+        parts = {{{&header, sizeof header}, {payload.data(), payload.size()}}};
+    }
+
+    std::uint16_t queue;
+    pages payload;
+    alignas(64) uring_request_header header{};
+    std::array<iovec, 2> parts{};
+    std::size_t dirty_bytes = 0; // of the payload, from its start; behind them are zeros
+};
+
+// One thread: a ring and the entries of the queues that it serves.
+class server {
+  public:
+    server(const options& opts, int fd, int core, const std::vector<std::uint16_t>& queues)
+        : opts_(opts), fd_(fd), core_(core), proto_(opts.file_bytes) {
+        for (const auto queue : queues)
+            for (unsigned i = 0; i < opts.depth; ++i)
+                entries_.push_back(std::make_unique<entry>(queue));
+    }
+
+    void run() {
+        pin();
+        start_ring();
+        for (const auto& e : entries_)
+            lend(*e, command_register);
+        for (std::size_t left = entries_.size(); left > 0;) {
+            wait();
+            io_uring_cqe* cqe = nullptr;
+            while (io_uring_peek_cqe(&ring_, &cqe) == 0) {
+                auto* const e = static_cast<entry*>(io_uring_cqe_get_data(cqe));
+                const int res = cqe->res;
+                io_uring_cqe_seen(&ring_, cqe);
+                if (res == 0) {
+                    serve(*e);
+                } else {
+                    if (res != -ENOTCONN && res != -ECANCELED && res != -ECONNABORTED)
+                        die("an entry of a queue", -res);
+                    --left;
+                }
+            }
+        }
+    }
+
+    void print_counters() const {
+        std::fprintf(stderr, "core %d: %llu requests, %llu enters\n", core_,
+                     static_cast<unsigned long long>(request_count_),
+                     static_cast<unsigned long long>(enter_count_));
+    }
+
+  private:
+    static constexpr int registered_file = 0;
+
+    void pin() const {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET(static_cast<unsigned>(core_), &set);
+        if (const int e = pthread_setaffinity_np(pthread_self(), sizeof set, &set))
+            die("pinning to a core", e);
+    }
+
+    // On the thread that will use the ring, as SINGLE_ISSUER wants it.
+    void start_ring() {
+        const auto all = static_cast<unsigned>(entries_.size());
+        if (const int r = io_uring_queue_init(all, &ring_, opts_.ring_flags | IORING_SETUP_SQE128);
+            r < 0)
+            die("io_uring_queue_init", -r);
+        if (const int r = opts_.plain_file ? 0 : io_uring_register_files(&ring_, &fd_, 1); r < 0)
+            die("io_uring_register_files", -r);
+        if (const int r = opts_.plain_ring ? 0 : io_uring_register_ring_fd(&ring_); r < 0)
+            die("io_uring_register_ring_fd", -r);
+    }
+
+    io_uring_sqe& cleared_entry() {
+        io_uring_sqe* const sqe = io_uring_get_sqe(&ring_);
+        if (sqe == nullptr) die("the submission queue is full", EBUSY);
+        std::memset(sqe, 0, 2 * sizeof *sqe);
+        return *sqe;
+    }
+
+    void lend(entry& e, std::uint32_t command) {
+        io_uring_sqe& sqe = cleared_entry();
+        sqe.opcode = IORING_OP_URING_CMD;
+        sqe.fd = opts_.plain_file ? fd_ : registered_file;
+        sqe.flags = opts_.plain_file ? 0 : IOSQE_FIXED_FILE;
+        sqe.cmd_op = command;
+        if (command == command_register) {
+            sqe.addr = reinterpret_cast<std::uint64_t>(e.parts.data());
+            sqe.len = static_cast<std::uint32_t>(e.parts.size());
+        }
+        io_uring_sqe_set_data(&sqe, &e);
+        const uring_command wanted{
+            .flags = 0, .commit_id = e.header.commit_id, .queue = e.queue, .padding = {}};
+        std::memcpy(reinterpret_cast<std::byte*>(&sqe) + command_offset, &wanted, sizeof wanted);
+    }
+
+    // Submits, and returns when there is a completion.
+    void wait() {
+        if (!opts_.joined) {
+            enter(0);
+            if (io_uring_cq_ready(&ring_) != 0) return;
+        }
+        enter(1);
+    }
+
+    void enter(unsigned wait_count) {
+        ++enter_count_;
+        if (const int r = io_uring_submit_and_wait(&ring_, wait_count); r < 0 && r != -EINTR)
+            die("io_uring_enter", -r);
+    }
+
+    // The request in one piece, as floor_proto takes it; the data of a WRITE stays where it is.
+    std::span<const std::byte> request_of(entry& e) {
+        fuse_in_header in;
+        std::memcpy(&in, e.header.in_out.data(), sizeof in);
+        const std::size_t payload = std::min<std::size_t>(e.header.payload_bytes, e.payload.size());
+        const std::size_t whole = sizeof in + payload;
+        const std::size_t fixed =
+            in.len > whole ? std::min<std::size_t>(in.len - whole, e.header.op_in.size()) : 0;
+        const std::size_t rest = std::min(payload, request_.size() - sizeof in - fixed - 1);
+        std::memcpy(request_.data(), &in, sizeof in);
+        std::memcpy(request_.data() + sizeof in, e.header.op_in.data(), fixed);
+        std::memcpy(request_.data() + sizeof in + fixed, e.payload.data(), rest);
+        request_[sizeof in + fixed + rest] = std::byte{0};
+        e.dirty_bytes = std::max(e.dirty_bytes, payload);
+        opcode_ = in.opcode;
+        return std::span(request_).first(sizeof in + fixed + rest);
+    }
+
+    void serve(entry& e) {
+        ++request_count_;
+        const floor_reply& reply = proto_.answer(request_of(e));
+        std::memcpy(e.header.in_out.data(), reply.iov[0].iov_base, reply.iov[0].iov_len);
+        const std::size_t size = reply.iov_count > 1 ? reply.iov[1].iov_len : 0;
+        if (opcode_ == FUSE_READ) {
+            std::memset(e.payload.data(), 0, std::min(size, e.dirty_bytes));
+            e.dirty_bytes = size >= e.dirty_bytes ? 0 : e.dirty_bytes;
+        } else {
+            if (size != 0) std::memcpy(e.payload.data(), reply.iov[1].iov_base, size);
+            e.dirty_bytes = std::max(e.dirty_bytes, size);
+        }
+        e.header.payload_bytes = static_cast<std::uint32_t>(size);
+        lend(e, command_commit_and_fetch);
+    }
+
+    const options& opts_;
+    const int fd_;
+    const int core_;
+    floor_proto proto_;
+    io_uring ring_{};
+    std::vector<std::unique_ptr<entry>> entries_;
+    std::array<std::byte, 1024> request_{};
+    std::uint32_t opcode_ = 0;
+    std::uint64_t request_count_ = 0;
+    std::uint64_t enter_count_ = 0;
+};
+
+// The thread of /dev/fuse. INIT comes first; after that only what wants no answer: FORGET and INTERRUPT.
+class plain_channel {
+  public:
+    plain_channel(const options& opts, int fd)
+        : fd_(fd), proto_(opts.file_bytes), request_(request_bytes) {}
+
+    // Accepts FUSE over io_uring. Exits when the kernel does not offer it.
+    void answer_init() {
+        const ssize_t n = ::read(fd_, request_.data(), request_.size());
+        if (n < 0) die("reading INIT", errno);
+        const floor_reply& reply = proto_.answer({request_.data(), static_cast<std::size_t>(n)});
+        fuse_init_in asked{};
+        std::memcpy(&asked, request_.data() + sizeof(fuse_in_header),
+                    std::min(sizeof asked, static_cast<std::size_t>(n) - sizeof(fuse_in_header)));
+        if ((asked.flags2 & init_over_io_uring) == 0)
+            die("the kernel does not offer FUSE over io_uring: "
+                "echo Y > /sys/module/fuse/parameters/enable_uring",
+                EOPNOTSUPP);
+        auto& granted = *static_cast<fuse_init_out*>(reply.iov[1].iov_base);
+        granted.flags |= FUSE_INIT_EXT;
+        granted.flags2 |= init_over_io_uring;
+        if (::writev(fd_, reply.iov.data(), static_cast<int>(reply.iov_count)) < 0)
+            die("answering INIT", errno);
+    }
+
+    void run() {
+        for (;;) {
+            const ssize_t n = ::read(fd_, request_.data(), request_.size());
+            if (n < 0 && errno != EINTR && errno != ENOENT) return;
+        }
+    }
+
+  private:
+    const int fd_;
+    floor_proto proto_;
+    pages request_;
+};
+
+std::vector<std::vector<std::uint16_t>> queues_of(const std::vector<int>& cores) {
+    std::vector<std::vector<std::uint16_t>> queues(cores.size());
+    for (unsigned cpu = 0; cpu < possible_cpus(); ++cpu) {
+        const auto at = std::find(cores.begin(), cores.end(), static_cast<int>(cpu));
+        const auto core = at == cores.end() ? 0 : static_cast<std::size_t>(at - cores.begin());
+        queues[core].push_back(static_cast<std::uint16_t>(cpu));
+    }
+    return queues;
+}
+
+bool parse_ring_flags(std::string_view list, unsigned& out) {
+    constexpr std::pair<std::string_view, unsigned> names[] = {
+        {"none", 0},
+        {"coop", IORING_SETUP_COOP_TASKRUN},
+        {"single", IORING_SETUP_SINGLE_ISSUER},
+        {"defer", IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN},
+        {"taskrun", IORING_SETUP_TASKRUN_FLAG}};
+    out = 0;
+    for (;;) {
+        const auto plus = list.find('+');
+        const auto* const known =
+            std::find_if(std::begin(names), std::end(names),
+                         [&](const auto& n) { return n.first == list.substr(0, plus); });
+        if (known == std::end(names)) return false;
+        out |= known->second;
+        if (plus == std::string_view::npos) return true;
+        list.remove_prefix(plus + 1);
+    }
+}
+
+bool parse(int argc, char** argv, options& opts) {
+    const std::pair<std::string_view, bool*> switches[] = {{"--joined", &opts.joined},
+                                                           {"--plain-file", &opts.plain_file},
+                                                           {"--plain-ring", &opts.plain_ring},
+                                                           {"--counters", &opts.counters}};
+    constexpr int no_core = -1;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view arg = argv[i];
+        const std::string_view value = i + 1 < argc ? argv[i + 1] : "";
+        const auto* const known = std::find_if(std::begin(switches), std::end(switches),
+                                               [&](const auto& s) { return s.first == arg; });
+        bool ok = true;
+        if (known != std::end(switches)) {
+            *known->second = true;
+        } else if (!arg.starts_with("--")) {
+            ok = opts.mount_point.empty();
+            opts.mount_point = arg;
+        } else {
+            ++i;
+            ok = (arg == "--flags" && parse_ring_flags(value, opts.ring_flags)) ||
+                 (arg == "--depth" && parse_number(value, opts.depth) && opts.depth > 0) ||
+                 (arg == "--cores" && parse_cores(value, no_core, opts.cores) &&
+                  std::find(opts.cores.begin(), opts.cores.end(), no_core) == opts.cores.end()) ||
+                 (arg == "--file-bytes" && parse_number(value, opts.file_bytes));
+        }
+        if (!ok) return false;
+    }
+    return !opts.mount_point.empty();
+}
+
+} // namespace
+} // namespace puffs::bench
+
+int main(int argc, char** argv) {
+    using namespace puffs::bench;
+    options opts;
+    if (!parse(argc, argv, opts)) {
+        std::fprintf(stderr,
+                     "usage: floor_uring [--flags none|coop|single|defer|taskrun, joined by +] "
+                     "[--joined] [--depth N] [--plain-file] [--plain-ring] [--counters] "
+                     "[--cores LIST] [--file-bytes N] MOUNTPOINT\n");
+        return 2;
+    }
+    const int fd = fuse_open_channel(opts.mount_point.c_str(), "fsname=floor_uring,subtype=floor");
+    if (fd < 0) return 1;
+    plain_channel plain(opts, fd);
+    plain.answer_init();
+    const auto queues = queues_of(opts.cores);
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < opts.cores.size(); ++i) {
+        threads.emplace_back([&opts, fd, core = opts.cores[i], &mine = queues[i]] {
+            server s(opts, fd, core, mine);
+            s.run();
+            if (opts.counters) s.print_counters();
+        });
+    }
+    plain.run();
+    for (auto& thread : threads)
+        thread.join();
+    return 0;
+}

@@ -4,6 +4,7 @@
 #include "puffs/base/log.hh"
 
 #include <array>
+#include <bitset>
 #include <cerrno>
 #include <cstring>
 #include <liburing.h>
@@ -17,13 +18,15 @@ namespace {
 // Best first; each kernel takes the first that it knows. A ring with one issuer belongs to the thread that enables
 // it, so it is made disabled and enabled by its core (io_uring_setup(2)).
 constexpr unsigned common_flags = IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
-constexpr std::array<unsigned, 4> flag_choices{
-    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
-        IORING_SETUP_SUBMIT_ALL | IORING_SETUP_R_DISABLED,
-    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
-    IORING_SETUP_SUBMIT_ALL,
-    0,
-};
+constexpr unsigned one_issuer_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_R_DISABLED |
+                                      IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL;
+using flag_list = std::array<unsigned, 4>;
+constexpr unsigned coop_flags =
+    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL;
+constexpr flag_list deferred_choices{one_issuer_flags | IORING_SETUP_DEFER_TASKRUN, coop_flags,
+                                     IORING_SETUP_SUBMIT_ALL, 0};
+constexpr flag_list prompt_choices{one_issuer_flags | IORING_SETUP_COOP_TASKRUN, coop_flags,
+                                   IORING_SETUP_SUBMIT_ALL, 0};
 constexpr unsigned completions_per_entry = 4; // completion slots a submission slot
 constexpr int submit_attempts_max = 100000; // of a full submission queue before it counts as broken
 
@@ -45,6 +48,8 @@ struct ring::implementation {
     bool enabled = false;
     bool delivering = false;
     unsigned in_flight = 0;
+    bool table_made = false; // of kept files
+    std::bitset<kept_files_max> kept;
     std::uint64_t doorbell_value = 0;
     ring_op doorbell_op;
     ring_op cancel_op;
@@ -146,7 +151,7 @@ result<std::unique_ptr<ring>> ring::create(const ring_options& o) {
     std::unique_ptr<ring> made(new ring);
     implementation& impl = *made->impl_;
     int r = -EINVAL;
-    for (const unsigned choice : flag_choices) {
+    for (const unsigned choice : o.prompt_completions ? prompt_choices : deferred_choices) {
         io_uring_params params{};
         params.flags = choice | common_flags | (o.big_entries ? IORING_SETUP_SQE128 : 0U);
         params.cq_entries = o.entries * completions_per_entry;
@@ -188,6 +193,44 @@ void ring::submit() noexcept {
     impl_->enable();
     const int r = io_uring_submit(&impl_->uring);
     PUFFS_ASSERT(r >= 0 || is_passing(-r), "the kernel refuses submissions");
+}
+
+bool ring::deliver() noexcept {
+    return impl_->deliver();
+}
+
+result<int> ring::keep_file(int fd) noexcept {
+    impl_->enable();
+    int slot = 0;
+    while (slot < kept_files_max && impl_->kept.test(static_cast<std::size_t>(slot))) {
+        ++slot;
+    }
+    if (slot == kept_files_max) {
+        return fail(EMFILE);
+    }
+    if (!impl_->table_made) {
+        if (const int r = io_uring_register_files_sparse(&impl_->uring, kept_files_max); r < 0) {
+            return fail(-r);
+        }
+        impl_->table_made = true;
+    }
+    if (const int r =
+            io_uring_register_files_update(&impl_->uring, static_cast<unsigned>(slot), &fd, 1);
+        r < 0) {
+        return fail(-r);
+    }
+    impl_->kept.set(static_cast<std::size_t>(slot));
+    return slot;
+}
+
+void ring::drop_file(int slot) noexcept {
+    const int none = -1;
+    PUFFS_ASSERT(impl_->kept.test(static_cast<std::size_t>(slot)),
+                 "a file dropped that is not kept");
+    const int r =
+        io_uring_register_files_update(&impl_->uring, static_cast<unsigned>(slot), &none, 1);
+    PUFFS_ASSERT(r >= 0, "the kernel does not let go of a file");
+    impl_->kept.reset(static_cast<std::size_t>(slot));
 }
 
 unsigned ring::in_flight() const noexcept {

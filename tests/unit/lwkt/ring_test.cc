@@ -1,12 +1,16 @@
 // The io_uring of a core, driven by hand: no core runs here, the test's thread owns the ring.
 #include "puffs/lwkt/ring.hh"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <liburing.h>
+#include <poll.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 namespace puffs {
 namespace {
@@ -30,8 +34,9 @@ struct recorded : ring_op {
 struct pipe_pair {
     pipe_pair() { EXPECT_EQ(::pipe(ends.data()), 0); }
     ~pipe_pair() {
-        ::close(ends[0]);
-        ::close(ends[1]);
+        for (const int end : ends) {
+            if (end >= 0) ::close(end);
+        }
     }
     std::array<int, 2> ends{};
 };
@@ -175,6 +180,86 @@ TEST(ring, big_entries_are_cleared_in_full) {
         }
         EXPECT_EQ(nop.completions, 1);
     }
+}
+
+// A poll completes by task work, which a deferring ring does only when it is polled or slept in.
+TEST(ring, with_prompt_completions_finds_after_any_system_call_what_has_arrived) {
+    auto r = make({.prompt_completions = true});
+    EXPECT_FALSE(r->deliver());
+    pipe_pair p;
+    recorded poll;
+    io_uring_prep_poll_add(&r->prepare(poll), p.ends[0], POLLIN);
+    r->submit();
+    EXPECT_FALSE(r->deliver());
+    ASSERT_EQ(::write(p.ends[1], "x", 1), 1); // a system call that has nothing to do with the ring
+    EXPECT_TRUE(r->deliver());
+    EXPECT_EQ(poll.completions, 1);
+    EXPECT_EQ(poll.result, POLLIN);
+    EXPECT_FALSE(r->deliver());
+}
+
+TEST(ring, without_prompt_completions_holds_back_what_has_arrived_until_it_is_polled) {
+    auto r = make();
+    pipe_pair p;
+    recorded poll;
+    io_uring_prep_poll_add(&r->prepare(poll), p.ends[0], POLLIN);
+    r->submit();
+    ASSERT_EQ(::write(p.ends[1], "x", 1), 1);
+    EXPECT_FALSE(r->deliver());
+    EXPECT_TRUE(r->poll());
+    EXPECT_EQ(poll.completions, 1);
+}
+
+TEST(ring, reads_a_kept_file_by_its_slot_after_its_descriptor_was_closed) {
+    auto r = make();
+    pipe_pair p;
+    const result<int> slot = r->keep_file(p.ends[0]);
+    ASSERT_TRUE(slot.has_value());
+    ASSERT_EQ(::write(p.ends[1], "x", 1), 1);
+    ::close(std::exchange(p.ends[0], -1));
+    char got = 0;
+    const auto read = [&] {
+        recorded op;
+        io_uring_sqe& sqe = r->prepare(op);
+        io_uring_prep_read(&sqe, *slot, &got, 1, 0);
+        sqe.flags |= IOSQE_FIXED_FILE;
+        const instant limit = in(5s);
+        while (op.completions == 0 && monotonic_clock().now().before(limit)) {
+            r->sleep(&limit);
+        }
+        return op.result;
+    };
+    EXPECT_EQ(read(), 1);
+    EXPECT_EQ(got, 'x');
+    r->drop_file(*slot);
+    EXPECT_EQ(read(), -EBADF);
+    EXPECT_DEATH(r->drop_file(*slot), "not kept");
+}
+
+TEST(ring, keeps_so_many_files_and_uses_their_slots_again) {
+    auto r = make();
+    pipe_pair p;
+    std::vector<int> slots;
+    for (int i = 0; i < ring::kept_files_max; ++i) {
+        const result<int> slot = r->keep_file(p.ends[0]);
+        ASSERT_TRUE(slot.has_value());
+        EXPECT_EQ(std::find(slots.begin(), slots.end(), *slot), slots.end());
+        slots.push_back(*slot);
+    }
+    const result<int> refused = r->keep_file(p.ends[0]);
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error(), error(EMFILE));
+    r->drop_file(slots[3]);
+    const result<int> again = r->keep_file(p.ends[1]);
+    ASSERT_TRUE(again.has_value());
+    EXPECT_EQ(*again, slots[3]);
+}
+
+TEST(ring, does_not_keep_what_is_no_descriptor) {
+    auto r = make();
+    const result<int> slot = r->keep_file(1'000'000);
+    ASSERT_FALSE(slot.has_value());
+    EXPECT_EQ(slot.error(), error(EBADF));
 }
 
 TEST(ring, that_the_kernel_refuses_is_an_error) {

@@ -93,6 +93,9 @@ void uring_channel::open() {
     PUFFS_ASSERT(!open_ && !end_told_, "channel opened twice");
     open_ = true;
     entries_left_ = entries_count_;
+    if (const result<int> slot = ring_.keep_file(fd_)) {
+        slot_ = *slot; // without one the plain descriptor does
+    }
     core_.attach(*this);
     for (std::size_t i = 0; i < entries_count_; ++i) {
         lend(entries_[i], wire::uring_cmd::enlist);
@@ -114,7 +117,8 @@ void uring_channel::close() {
 void uring_channel::lend(entry& e, wire::uring_cmd command) noexcept {
     io_uring_sqe& sqe = ring_.prepare(e);
     sqe.opcode = IORING_OP_URING_CMD;
-    sqe.fd = fd_;
+    sqe.fd = slot_.value_or(fd_);
+    sqe.flags = slot_ ? IOSQE_FIXED_FILE : 0;
     sqe.cmd_op = static_cast<std::uint32_t>(command);
     if (command == wire::uring_cmd::enlist) {
         sqe.addr = reinterpret_cast<std::uint64_t>(e.parts.data());
@@ -153,6 +157,9 @@ void uring_channel::end_entry(int cause) noexcept {
 
 void uring_channel::tell_end(int cause) noexcept {
     if (!std::exchange(end_told_, true)) {
+        if (slot_) {
+            ring_.drop_file(*std::exchange(slot_, std::nullopt));
+        }
         ended_(cause);
     }
 }
@@ -176,12 +183,25 @@ void uring_channel::run_one() noexcept {
         e.request = std::span(e.aside).first(e.request.size());
     }
     map_.handle(e, head, bytes(e.header.op_in));
+    if (ready_.empty()) {
+        look_for_next();
+    }
+}
+
+// The caller has often run, and sent its next request, while reply() was in the kernel. The worker that finds it here
+// spares the way through the core's loop (0.1 us, measured).
+void uring_channel::look_for_next() noexcept {
+    core_.crit_enter();
+    ring_.deliver();
+    core_.crit_exit();
 }
 
 // A reply that the kernel does not take goes unnoticed here: a commit that it refuses cannot be told from one that it
 // took before the connection ended. That is no leak: with the connection goes all that the kernel held of the server.
-// The answer goes to the kernel with the core's next enter, together with those of the other requests of this turn and
-// with the wait for the next one.
+//
+// The answer to the last request that is here goes to the kernel at once, in a call that does not wait: at its end the
+// kernel runs the caller, whose next request then finds this thread runnable. Answered together with the wait for the
+// next request, this thread sleeps first, and each request has to wake it (a fifteenth of a stat's time, measured).
 void uring_channel::reply(frame& f) noexcept {
     entry& e = static_cast<entry&>(f);
     std::size_t length = 0;
@@ -200,6 +220,9 @@ void uring_channel::reply(frame& f) noexcept {
     frame_is_back();
     if (open_) {
         lend(e, wire::uring_cmd::commit_and_fetch);
+        if (ready_.empty()) {
+            ring_.submit();
+        }
     } else {
         --entries_left_;
     }

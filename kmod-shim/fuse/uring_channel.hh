@@ -32,6 +32,7 @@
 #include <boost/intrusive/list.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace puffs::fuse {
@@ -75,6 +76,7 @@ class uring_channel final : public channel, public lwkt::ingress {
     result<void> make_entries();
     static void completed(lwkt::ring_op& op, int result, std::uint32_t flags);
     void lend(entry& e, wire::uring_cmd command) noexcept;
+    void look_for_next() noexcept;
     void end_entry(int cause) noexcept;
     void tell_end(int cause) noexcept;
 
@@ -93,6 +95,7 @@ class uring_channel final : public channel, public lwkt::ingress {
     // owned by the core
     entry_list ready_;
     std::size_t entries_left_ = 0; // not ended
+    std::optional<int> slot_;      // of fd_ among the files that the ring keeps
     bool open_ = false;
     bool end_told_ = false;
 };

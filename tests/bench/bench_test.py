@@ -4,11 +4,13 @@
 Usage: bench_test.py ROOT BUILD_DIR. Skips (77) where /dev/fuse cannot be opened.
 """
 
+import argparse
 import importlib.machinery
 import importlib.util
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +24,13 @@ sys.dont_write_bytecode = True
 SHORT = [f"{ROOT}/scripts/bench", "--no-build", "--build-dir", BUILD, "--repeat", "2", "--time-ms", "20"]
 TIMEOUT_S = 90
 WORKS = ("stat-same", "stat-other", "stat-free", "stat-two", "read-4k", "write-4k", "read-1m", "write-1m")
+
+
+def load_bench():
+    loader = importlib.machinery.SourceFileLoader("bench", f"{ROOT}/scripts/bench")
+    bench = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench", loader))
+    loader.exec_module(bench)
+    return bench
 
 
 def mounts_below(folder):
@@ -73,15 +82,68 @@ class BenchTest(unittest.TestCase):
         self.assertRegex(done.stdout, r"not measured: libfuse-mt: missing: tests/bench/peer_libfuse")
 
     def test_a_process_without_an_autogroup_is_measured_too(self):
-        loader = importlib.machinery.SourceFileLoader("bench", f"{ROOT}/scripts/bench")
-        bench = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench", loader))
-        loader.exec_module(bench)
+        bench = load_bench()
         for text in ("", "/autogroup-7 nice 3\n"):
             autogroup = pathlib.Path(self.folder, "autogroup")
             autogroup.write_text(text, encoding="ascii")
             with bench.priority(os.getpriority(os.PRIO_PROCESS, 0), autogroup):
                 pass
             self.assertEqual(autogroup.read_text(encoding="ascii"), text and "3")
+
+    def test_the_kernel_parameter_says_why_uring_cannot_be_measured(self):
+        rows = load_bench().rows
+        parameter = pathlib.Path(self.folder, "enable_uring")
+        self.assertRegex(rows.why_no_uring(parameter), r"the kernel has no FUSE over io_uring")
+        parameter.write_text("N\n", encoding="ascii")
+        self.assertEqual(rows.why_no_uring(parameter), f"FUSE over io_uring is off: echo Y > {parameter}")
+        parameter.write_text("Y\n", encoding="ascii")
+        self.assertIsNone(rows.why_no_uring(parameter))
+
+    def test_uring_servers_are_measured_or_the_reason_is_told(self):
+        done = self.bench("--only", "stat-same,read-1m", "--servers", "floor-uring,floor-uring-all")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        why = load_bench().rows.why_no_uring()
+        for server, cores in (("floor-uring", "0"), ("floor-uring-all", "all")):
+            if why is None:
+                self.assertEqual(len(re.findall(rf"  {server} +{cores} +\d", done.stdout)), 2)
+            else:
+                self.assertIn(f"not measured: {server}: {why}\n", done.stdout)
+
+    def bench_of(self, *servers):
+        """A Bench of the named servers at stat-same, in this process; nothing is mounted yet."""
+        bench = load_bench()
+        args = argparse.Namespace(build_dir=pathlib.Path(BUILD), rows=[s for s in bench.rows.SERVERS if s.name in servers],
+                                  works=[w for w in bench.rows.WORKS if w.name == "stat-same"])
+        self.assertEqual([row.name for row in args.rows], list(servers))
+        return bench.Bench(args, pathlib.Path(self.folder))
+
+    def test_a_uring_server_is_not_started_where_the_kernel_cannot(self):
+        bench = self.bench_of("floor-uring", "null-uring", "memfs-uring-all")
+        bench.no_uring = "off"
+        bench.start_all()
+        self.assertEqual(bench.mounts, [])
+        self.assertEqual(bench.absent, {"floor-uring": "off", "null-uring": "off", "memfs-uring-all": "off"})
+        self.assertFalse(bench.failed)
+
+    def test_ratios_to_the_floor_are_to_that_of_the_same_transport(self):
+        bench = self.bench_of("floor", "floor-uring", "libfuse-single", "null", "null-uring", "null-uring-all")
+        figures = {"mean_ns": 1, "p90_ns": 1, "p99_ns": 1, "ops_per_s": 1}
+        times = {"floor": 10, "floor-uring": 20, "libfuse-single": 15, "null": 30, "null-uring": 30, "null-uring-all": 60}
+        for name, time_ns in times.items():
+            bench.samples["stat-same", name] = [figures | {"p50_ns": time_ns}]
+        rows = {row["server"]: row for row in bench.results()}
+        self.assertEqual({name: (row["to_floor"], row["to_libfuse"]) for name, row in rows.items()},
+                         {"floor": (1, 10 / 15), "floor-uring": (1, 20 / 15), "libfuse-single": (1.5, 1), "null": (3, 2),
+                          "null-uring": (1.5, 2), "null-uring-all": (3, 4)})
+        del bench.samples["stat-same", "floor-uring"]
+        self.assertIsNone({row["server"]: row for row in bench.results()}["null-uring"]["to_floor"])
+
+    def test_our_servers_have_rows_on_both_transports(self):
+        commands = {s.name: s.command for s in load_bench().rows.SERVERS}
+        for name in ("null", "hello", "memfs"):
+            for suffix in ("", "-all"):
+                self.assertIn("--transport dev ", commands[name + suffix])
+                self.assertIn("--transport uring ", commands[name + "-uring" + suffix])
 
     def test_sigterm_unmounts(self):
         with subprocess.Popen([*SHORT, "--repeat", "100000", "--only", "stat-same", "--servers", "floor"],

@@ -168,6 +168,10 @@ result<std::unique_ptr<ring>> ring::create(const ring_options& o) {
         PUFFS_LOG(err, "the kernel refuses io_uring: {}", std::strerror(-r));
         return fail(-r);
     }
+    // A child's mapping would keep the ring, and the files that its operations use, when this process is gone.
+    if (r = io_uring_ring_dontfork(&impl.uring); r < 0) {
+        return fail(-r);
+    }
     impl.big_entries = o.big_entries;
     impl.doorbell = ::eventfd(0, EFD_CLOEXEC);
     if (impl.doorbell < 0) {

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <liburing.h>
 #include <poll.h>
+#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -260,6 +262,25 @@ TEST(ring, does_not_keep_what_is_no_descriptor) {
     const result<int> slot = r->keep_file(1'000'000);
     ASSERT_FALSE(slot.has_value());
     EXPECT_EQ(slot.error(), error(EBADF));
+}
+
+TEST(ring, lets_go_of_its_files_though_a_child_was_forked_meanwhile) {
+    auto r = make();
+    pipe_pair p;
+    ASSERT_TRUE(r->keep_file(p.ends[1]).has_value());
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::close_range(3, ~0U, 0); // its descriptors are gone, its mappings are not
+        ::pause();
+        ::_exit(0);
+    }
+    r.reset();
+    ::close(std::exchange(p.ends[1], -1));
+    pollfd reader{p.ends[0], POLLIN, 0};
+    EXPECT_EQ(::poll(&reader, 1, 5000), 1);
+    EXPECT_EQ(reader.revents, POLLHUP);
+    ::kill(child, SIGKILL);
+    EXPECT_EQ(::waitpid(child, nullptr, 0), child);
 }
 
 TEST(ring, that_the_kernel_refuses_is_an_error) {

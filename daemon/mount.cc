@@ -7,6 +7,7 @@
 #include "puffs/base/log.hh"
 
 #include <boost/asio/co_spawn.hpp>
+#include <csignal>
 #include <utility>
 
 namespace puffs::daemon {
@@ -247,7 +248,9 @@ void mount::child_closed_ready() {
 void mount::child_exited(exit_status status) {
     server_lives_ = false;
     last_exit_ = status;
-    const auto said = last_line_.empty() ? "" : ": " + last_line_;
+    // Who is killed has had no time to say why: its last line is about something else. A panic is followed by an abort.
+    const bool said_why = !last_line_.empty() && (!status.by_signal || status.number == SIGABRT);
+    const auto said = said_why ? ": " + last_line_ : "";
     switch (state_) {
     case mount_state::starting:
         leave_with({failure_code::start_failed, status.text() + " before it was ready" + said});

@@ -9,7 +9,8 @@
 //   garble         answers a line that is neither ready nor an error, then waits
 //   close          closes its ready descriptor without an answer, then waits
 //   die            prints "cannot open the box", exits 3
-//   die-later      becomes ready, then dies of SIGSEGV
+//   die-later      prints "all is well", becomes ready, then dies of SIGSEGV
+//   panic          prints "panic: no more", becomes ready, then dies of SIGABRT
 //   exit-later     becomes ready, then exits 0
 //   stubborn       becomes ready, ignores SIGTERM
 //   family         becomes ready, has a child that ignores SIGTERM and holds its output open
@@ -83,6 +84,8 @@ int serve(std::string_view how, const char* mountpoint) {
         return 3;
     }
     if (how == "talk") talk();
+    if (how == "die-later") std::fprintf(stderr, "all is well\n");
+    if (how == "panic") std::fprintf(stderr, "panic: no more\n");
     if (how == "refuse") {
         answer("error: the moon is full\n");
         return 1;
@@ -97,6 +100,7 @@ int serve(std::string_view how, const char* mountpoint) {
         answer("ready\n");
     }
     if (how == "die-later") die_of(SIGSEGV);
+    if (how == "panic") die_of(SIGABRT);
     if (how == "exit-later") return 0;
     if (how == "stubborn") {
         for (;;)

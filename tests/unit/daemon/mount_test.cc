@@ -144,6 +144,12 @@ TEST_F(mounts, server_that_dies_later_is_reported_until_it_is_unmounted) {
     EXPECT_TRUE(table_.list().empty());
 }
 
+TEST_F(mounts, server_that_panics_later_is_quoted) {
+    start(spec("panic"));
+    EXPECT_EQ(wait_for(mount_state::failed).failed,
+              (failure{failure_code::died, "killed by signal 6 (ABRT): panic: no more"}));
+}
+
 TEST_F(mounts, failed_mount_can_be_mounted_again) {
     start(spec("die-later"));
     wait_for(mount_state::failed);

@@ -139,7 +139,7 @@ struct command_line {
 void declare_mount(CLI::App& app, command_line& wanted) {
     auto* mount = app.add_subcommand("mount", "start a file server and wait until it serves");
     mount
-        ->add_option("what", wanted.words,
+        ->add_option("SERVER", wanted.words,
                      "SERVER [SOURCE] MOUNTPOINT; the server is a name or an absolute path")
         ->type_name("")
         ->required()
@@ -189,8 +189,18 @@ int main(int argc, char** argv) {
     declare(app, wanted);
     try {
         app.parse(argc, argv);
-    } catch (const CLI::ParseError& e) {
-        return app.exit(e) == 0 ? 0 : 2;
+    } catch (const CLI::Success& done) {
+        return app.exit(done); // help, version
+    } catch (const CLI::ParseError& wrong) {
+        const auto unknown =
+            app.get_subcommands().empty() ? app.remaining() : std::vector<std::string>{};
+        if (unknown.empty()) {
+            std::fprintf(stderr, "puffsctl: %s; see --help\n", wrong.what());
+        } else {
+            std::fprintf(stderr, "puffsctl: unknown subcommand '%s'; see --help\n",
+                         unknown.front().c_str());
+        }
+        return 2;
     }
     if (!wanted.spec.mountpoint.empty()) {
         wanted.spec.mountpoint = canonical_mountpoint(wanted.spec.mountpoint);

@@ -170,6 +170,8 @@ class CommandsTest(unittest.TestCase):
         self.refused(2, "root directory", "mount", FAKE, "/")
         self.refused(5, "no mount at " + self.path("m"), "umount", self.path("m"))
         self.refused(5, "no mount at", "status", self.path("m"))
+        self.refused(2, "unknown subcommand 'fly'", "fly")
+        self.refused(2, "mountpoint is required", "umount")
         for usage in ([], ["fly"], ["mount", "one"], ["mount", "1", "2", "3", "4"], ["umount"], ["list", "x"]):
             with self.subTest(usage):
                 self.assertEqual(self.ctl(*usage).returncode, 2)

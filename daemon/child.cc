@@ -123,6 +123,7 @@ child::~child() {
 outcome<void> child::start(const std::vector<std::string>& words) {
     PUFFS_ASSERT(pid_ == 0 && loops_ == 0, "child started twice");
     std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
     for (const auto& word : words)
         argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);

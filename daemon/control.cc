@@ -7,8 +7,6 @@
 
 namespace puffs::daemon {
 
-namespace asio = boost::asio;
-
 bool permissions::allows(uid_t peer, operation op) const {
     if (peer == 0 || peer == own_uid || std::ranges::find(allow_uids, peer) != allow_uids.end()) {
         return true;

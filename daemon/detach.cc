@@ -4,6 +4,7 @@
 #include "daemon/mountpoint.hh"
 
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -32,10 +33,11 @@ namespace asio = boost::asio;
 }
 
 // Waits for the end of `pid` and reaps it.
-awaitable<int> wait_status_of(asio::io_context& context, pid_t pid) {
+awaitable<int> wait_status_of(pid_t pid) {
     const int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
     if (fd >= 0) {
-        asio::posix::stream_descriptor pidfd(context, fd);
+        const auto executor = co_await asio::this_coro::executor;
+        asio::posix::stream_descriptor pidfd(executor, fd);
         boost::system::error_code failed;
         co_await pidfd.async_wait(asio::posix::stream_descriptor::wait_read, with_error(failed));
     }
@@ -53,7 +55,7 @@ std::string why(int wait_status) {
 
 } // namespace
 
-awaitable<outcome<void>> detach(asio::io_context& context, std::string mountpoint) {
+awaitable<outcome<void>> detach(std::string mountpoint) {
     auto mounted = mounted_at(mountpoint);
     if (!mounted) co_return std::unexpected(mounted.error());
     if (!*mounted) co_return outcome<void>();
@@ -61,7 +63,7 @@ awaitable<outcome<void>> detach(asio::io_context& context, std::string mountpoin
     const pid_t pid = ::fork();
     if (pid < 0) co_return fail_system("fork", errno);
     if (pid == 0) unmount_lazily(mountpoint.c_str());
-    const int status = co_await wait_status_of(context, pid);
+    const int status = co_await wait_status_of(pid);
 
     mounted = mounted_at(mountpoint);
     if (!mounted) co_return std::unexpected(mounted.error());

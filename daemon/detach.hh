@@ -11,7 +11,6 @@
 #include "daemon/awaitable.hh"
 #include "daemon/failure.hh"
 
-#include <boost/asio/io_context.hpp>
 #include <string>
 
 namespace puffs::daemon {
@@ -19,7 +18,6 @@ namespace puffs::daemon {
 // detach - unmount the FUSE file system that is mounted at `mountpoint`, if there is one.
 // Errors:  stop_failed: it is still mounted after limits::detach at most; system.
 // Blocks:  the coroutine only.
-[[nodiscard]] awaitable<outcome<void>> detach(boost::asio::io_context& context,
-                                              std::string mountpoint);
+[[nodiscard]] awaitable<outcome<void>> detach(std::string mountpoint);
 
 } // namespace puffs::daemon

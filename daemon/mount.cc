@@ -149,16 +149,17 @@ awaitable<void> mount::serve_once() {
 outcome<void> mount::launch() {
     const auto mounted = mounted_at(spec_.mountpoint);
     if (!mounted) return std::unexpected(mounted.error());
-    if (*mounted) {
+    if (const auto& other = *mounted; other.has_value()) {
         return fail(failure_code::exists, spec_.mountpoint +
                                               " is the mount point of another file system (" +
-                                              **mounted + ")");
+                                              *other + ")");
     }
     const auto program = find_server(spec_.server, common_.server_dirs);
     if (!program) return std::unexpected(program.error());
     if (auto ok = child_.start(server_command(*program, spec_, child::ready_fd)); !ok) return ok;
     server_lives_ = launched_ = true;
-    PUFFS_LOG(info, "{}: started {} as process {}", spec_.mountpoint, *program, *child_.pid());
+    PUFFS_LOG(info, "{}: started {} as process {}", spec_.mountpoint, *program,
+              child_.pid().value_or(0));
     return {};
 }
 
@@ -189,7 +190,7 @@ void mount::deadline_passed() {
 // The server is gone: so must be its mount.
 awaitable<void> mount::finish() {
     outcome<void> detached;
-    if (launched_) detached = co_await detach(context_, spec_.mountpoint);
+    if (launched_) detached = co_await detach(spec_.mountpoint);
     launched_ = !detached;
     if (!detached) failed_ = std::move(detached.error());
     const bool stopped = detached && (stop_wanted_ || !failed_);

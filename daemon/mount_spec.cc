@@ -64,7 +64,8 @@ outcome<std::string> find_server(const std::string& server,
     }
     std::string searched;
     for (const auto& directory : directories) {
-        const auto path = directory + "/" + server;
+        auto path = directory;
+        path.append("/").append(server);
         if (is_program(path)) return path;
         searched += (searched.empty() ? "" : ", ") + directory;
     }

@@ -127,6 +127,7 @@ void mount_table::hurry() {
 
 std::vector<mount_status> mount_table::list() const {
     std::vector<mount_status> all;
+    all.reserve(mounts_.size());
     for (const auto& [mountpoint, entry] : mounts_)
         all.push_back(entry->status());
     return all;

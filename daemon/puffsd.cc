@@ -71,15 +71,33 @@ void set_up_log(const std::string& level) {
     spdlog::set_default_logger(std::move(logger));
 }
 
+// The parts of the daemon.
+struct service {
+    explicit service(const config& settings)
+        : table(context, {.server_dirs = settings.server_dirs,
+                          .start_timeout = settings.start_timeout,
+                          .stop_timeout = settings.stop_timeout}),
+          answers(table, {.own_uid = ::geteuid(),
+                          .allow_uids = settings.allow_uids,
+                          .others_may_list = settings.others_may_list}),
+          clients(context, answers) {}
+
+    awaitable<void> live(std::vector<mount_spec> mounts);
+
+    asio::io_context context{1};
+    mount_table table;
+    control answers;
+    listener clients;
+};
+
 // The life of the daemon: serves until a signal comes, then unmounts everything.
-awaitable<void> live(asio::io_context& context, mount_table& table, listener& clients,
-                     std::vector<mount_spec> mounts) {
+awaitable<void> service::live(std::vector<mount_spec> mounts) {
     asio::signal_set signals(context, SIGTERM, SIGINT, SIGHUP);
     asio::co_spawn(context, clients.accept(), asio::detached);
     asio::co_spawn(context, table.start_all(std::move(mounts)), asio::detached);
     const int number = co_await signals.async_wait(boost::asio::use_awaitable);
     PUFFS_LOG(info, "signal {}: unmounting everything", number);
-    signals.async_wait([&table](boost::system::error_code cancelled, int) {
+    signals.async_wait([this](boost::system::error_code cancelled, int) {
         if (!cancelled) table.hurry();
     });
     co_await table.stop_all();
@@ -88,27 +106,20 @@ awaitable<void> live(asio::io_context& context, mount_table& table, listener& cl
 }
 
 int run(const config& settings) {
-    asio::io_context context(1);
-    mount_table table(context, {.server_dirs = settings.server_dirs,
-                                .start_timeout = settings.start_timeout,
-                                .stop_timeout = settings.stop_timeout});
-    control answers(table, {.own_uid = ::geteuid(),
-                            .allow_uids = settings.allow_uids,
-                            .others_may_list = settings.others_may_list});
-    listener clients(context, answers);
-    if (const auto opened = clients.open(settings.socket); !opened) {
+    service daemon(settings);
+    if (const auto opened = daemon.clients.open(settings.socket); !opened) {
         PUFFS_LOG(critical, "{}", opened.error().message);
         return EXIT_FAILURE;
     }
     PUFFS_LOG(info, "version {} listens on {}", PUFFS_VERSION, settings.socket);
-    asio::co_spawn(context, live(context, table, clients, settings.mounts),
+    asio::co_spawn(daemon.context, daemon.live(settings.mounts),
                    [](const std::exception_ptr& thrown) {
                        if (thrown) std::rethrow_exception(thrown);
                    });
-    context.run();
+    daemon.context.run();
 
     int left = 0;
-    for (const auto& status : table.list()) {
+    for (const auto& status : daemon.table.list()) {
         if (status.failed && status.failed->code == failure_code::stop_failed) ++left;
     }
     if (left > 0) PUFFS_LOG(critical, "{} mounts could not be unmounted", left);

@@ -34,10 +34,9 @@ awaitable<void> session::serve() {
     }
     uid_ = peer.uid;
     for (;;) {
-        std::string line;
-        const bool got = co_await read_line(line);
-        if (!got) break;
-        const bool more = co_await answer(std::move(line));
+        auto line = co_await read_line();
+        if (!line) break;
+        const bool more = co_await answer(std::move(*line));
         if (!more || closing_) break;
     }
     error_code ignored; // closing is all that is left to do
@@ -54,8 +53,8 @@ void session::limit_time() {
     });
 }
 
-// Returns false when there is no further line; the client was told why if it is its fault.
-awaitable<bool> session::read_line(std::string& line) {
+// Returns nothing when there is no further line; the client was told why if it is its fault.
+awaitable<std::optional<std::string>> session::read_line() {
     limit_time();
     error_code failed;
     // One byte more than a request may have, for its newline.
@@ -64,9 +63,9 @@ awaitable<bool> session::read_line(std::string& line) {
         with_error(failed));
     timer_.cancel();
     if (!failed) {
-        line = buffer_.substr(0, length - 1);
+        std::string line = buffer_.substr(0, length - 1);
         buffer_.erase(0, length);
-        co_return true;
+        co_return line;
     }
     if (failed == asio::error::not_found) {
         const failure why{failure_code::too_long, "a request has at most " +
@@ -74,7 +73,7 @@ awaitable<bool> session::read_line(std::string& line) {
                                                       " bytes"};
         co_await write(reply_line(nullptr, why));
     }
-    co_return false;
+    co_return std::nullopt;
 }
 
 awaitable<bool> session::answer(std::string line) {

@@ -14,6 +14,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <sys/types.h>
 
@@ -33,7 +34,7 @@ class session : public std::enable_shared_from_this<session> {
     void close();
 
   private:
-    awaitable<bool> read_line(std::string& line);
+    awaitable<std::optional<std::string>> read_line();
     awaitable<bool> write(std::string reply);
     awaitable<bool> answer(std::string line);
     void limit_time();

@@ -68,6 +68,8 @@ result<void> uring_channel::make_entries() {
     }
     memory_ = static_cast<std::byte*>(p);
     ::madvise(memory_, memory_bytes_, MADV_HUGEPAGE);
+    // A fork would share the pages, and every first write after it would fault and copy, huge pages in small ones.
+    ::madvise(memory_, memory_bytes_, MADV_DONTFORK);
     if (::madvise(memory_, memory_bytes_, MADV_POPULATE_WRITE) != 0) {
         return fail(ENOMEM);
     }

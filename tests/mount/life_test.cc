@@ -51,6 +51,30 @@ TEST(hello_mounted, logs_transport_and_negotiation) {
     s.stop();
 }
 
+// Of mappings that no child gets, in KiB.
+std::size_t unshared_kib(pid_t pid) {
+    std::ifstream smaps("/proc/" + std::to_string(pid) + "/smaps");
+    std::size_t size = 0;
+    std::size_t sum = 0;
+    for (std::string line; std::getline(smaps, line);) {
+        if (line.starts_with("Size:")) {
+            size = std::stoul(line.substr(5));
+        } else if (line.starts_with("VmFlags:") && line.find(" dc") != std::string::npos) {
+            sum += size;
+        }
+    }
+    return sum;
+}
+
+TEST(hello_mounted, keeps_the_payloads_of_requests_out_of_children) {
+    mounted_server s(HELLO);
+    ASSERT_TRUE(s.ready());
+    if (s.log().find("transport uring") != std::string::npos) {
+        EXPECT_GE(unshared_kib(s.pid()), 1024U);
+    }
+    s.stop();
+}
+
 TEST(hello_mounted, goes_to_the_background_and_the_parent_returns_when_it_answers) {
     temp_dir dir;
     const std::string mnt = dir.path() / "mnt";

@@ -316,6 +316,8 @@ void opmap::implementation::park_ended(kmod::park& p, int rv, void* self) {
                   f.op.row->name, rv);
     }
     if (rv == ENXIO && !running) {
+        // Nobody is left to reclaim what a CREATE made; the kernel never hears of it either.
+        if (f.stage != series_stage::first) im.mount.forgotten(f.made, 1);
         im.finish_when_freed(f, f.stage == series_stage::remove_created ? f.error : number);
         return;
     }

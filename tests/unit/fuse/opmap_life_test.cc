@@ -316,6 +316,27 @@ TEST(opmap, when_the_server_dies_callers_hear_enotconn) {
     EXPECT_EQ(in_flight(rig), 0U);
 }
 
+// spec: U13 X7
+TEST(opmap, when_the_server_dies_inside_a_create_its_node_does_not_stay) {
+    for (const int open_fails : {0, EACCES}) {
+        opmap_rig rig;
+        rig.handle(frame_builder(opcode::create).add(wire::create_in{}).add_string("new"));
+        taken t = rig.take();
+        t.request.args.make.made.node = msg::cookie{0x500000009};
+        t.request.args.make.made.va.mode = 0100644;
+        rig.reply(t);
+        const taken open = rig.take();
+        if (open_fails != 0) {
+            rig.fail(open, open_fails);
+            EXPECT_EQ(op_of(rig.take()), msg::vn_op::remove);
+        }
+        EXPECT_EQ(rig.mount.mount.live_nodes(), 1U);
+        rig.mount.on([&] { rig.mount.mount.userdead(); });
+        EXPECT_EQ(rig.only().error, open_fails == 0 ? ENOTCONN : open_fails);
+        EXPECT_EQ(rig.mount.mount.live_nodes(), 0U);
+    }
+}
+
 // spec: X7
 TEST(opmap, a_frame_waits_for_a_server_of_this_process_that_still_writes_into_it) {
     opmap_rig rig(transport_kind::inproc);

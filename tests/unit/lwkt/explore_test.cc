@@ -1,80 +1,15 @@
 // Protocols between cores under every schedule with few preemptions, and under many random ones.
-#include "support/explore.hh"
-
 #include "puffs/base/race_point.hh"
 #include "puffs/lwkt/mutex.hh"
 #include "puffs/lwkt/wait_queue.hh"
-#include "unit/lwkt/rig.hh"
+#include "unit/lwkt/world.hh"
 
 namespace puffs {
 namespace {
 
 using lwkt::thread;
-using lwkt::thread_test;
-
-class machine_events final : public lwkt::event_source {
-  public:
-    machine_events(sim::machine& m, core_id id) : machine_(m), id_(id) {}
-    bool poll() noexcept override { return false; }
-    void sleep(const instant*) noexcept override {} // the machine sleeps for its cores
-    void wake() noexcept override { machine_.ring(id_); }
-
-  private:
-    sim::machine& machine_;
-    const core_id id_;
-};
-
-// Two cores with threads on a machine of the harness.
-struct world {
-    explicit world(sim::machine& m) : machine(m) {
-        for (core_id i = 0; i < 2; ++i) {
-            events.push_back(std::make_unique<machine_events>(m, i));
-            cores.push_back(std::make_unique<lwkt::core>(domain, i, m.clock(), *events.back()));
-            lwkt::core& c = *cores.back();
-            m.add_core(c, [&c] { return c.step(); });
-        }
-    }
-    thread* spawn(core_id i, std::function<void()> f, const lwkt::create_options& o = {}) {
-        auto* copy = new std::function<void()>(std::move(f));
-        ipi::cpu* before = ipi::cpu::current_or_null();
-        ipi::cpu::set_current(cores[i].get());
-        cores[i]->set_crit_count(cores[i]->crit_count() + 1);
-        thread* td = *lwkt::create(test::rig::run, copy, "test", o);
-        cores[i]->set_crit_count(cores[i]->crit_count() - 1);
-        ipi::cpu::set_current(before);
-        return td;
-    }
-    unsigned live() const { return cores[0]->live_threads() + cores[1]->live_threads(); }
-
-    sim::machine& machine;
-    ipi::domain domain{2};
-    std::vector<std::unique_ptr<machine_events>> events;
-    std::vector<std::unique_ptr<lwkt::core>> cores;
-};
-
-// Runs `setup` on a new world each time; at the end no thread may be left.
-void run_all(const std::function<void(world&)>& setup, unsigned preemptions = 2) {
-    std::unique_ptr<world> w;
-    const auto scenario = [&](sim::machine& m) {
-        w = std::make_unique<world>(m);
-        setup(*w);
-    };
-    const auto verdict = [&](sim::machine& m) {
-        m.check(w->live() == 0, "a thread sleeps for ever");
-    };
-    sim::explore_options o{
-        .cores = 0, .preemptions_max = preemptions, .executions_max = 20'000, .choices_max = 3000};
-    auto r = sim::explore(o, scenario, verdict);
-    EXPECT_TRUE(!r.ok() || r.exhausted) << "not every schedule was run";
-    if (r.ok()) {
-        std::printf("%llu schedules\n", static_cast<unsigned long long>(r.executions));
-        r = sim::random_runs(o, sim::times(2000U, 20U), scenario, verdict);
-    }
-    EXPECT_TRUE(r.ok()) << r.failure;
-    if (!r.ok()) {
-        static_cast<void>(w.release()); // its threads are in the middle of something
-    }
-}
+using test::run_all;
+using test::world;
 
 // spec: L19 T9
 TEST(explore, no_schedule_of_another_core_or_thread_is_lost) {

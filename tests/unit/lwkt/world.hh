@@ -1,0 +1,86 @@
+// unit/lwkt/world.hh - cores with threads under the exploring harness.
+#pragma once
+
+#include "support/explore.hh"
+#include "unit/lwkt/rig.hh"
+
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace puffs::test {
+
+class machine_events final : public lwkt::event_source {
+  public:
+    machine_events(sim::machine& m, core_id id) : machine_(m), id_(id) {}
+    bool poll() noexcept override { return false; }
+    void sleep(const instant*) noexcept override {} // the machine sleeps for its cores
+    void wake() noexcept override { machine_.ring(id_); }
+
+  private:
+    sim::machine& machine_;
+    const core_id id_;
+};
+
+// Cores with threads on a machine of the harness.
+struct world {
+    world(sim::machine& m, core_id count) : machine(m), domain(count) {
+        for (core_id i = 0; i < count; ++i) {
+            events.push_back(std::make_unique<machine_events>(m, i));
+            cores.push_back(std::make_unique<lwkt::core>(domain, i, m.clock(), *events.back()));
+            lwkt::core& c = *cores.back();
+            m.add_core(c, [&c] { return c.step(); });
+        }
+    }
+    lwkt::thread* spawn(core_id i, std::function<void()> f, const lwkt::create_options& o = {}) {
+        auto* copy = new std::function<void()>(std::move(f));
+        ipi::cpu* before = ipi::cpu::current_or_null();
+        ipi::cpu::set_current(cores[i].get());
+        cores[i]->set_crit_count(cores[i]->crit_count() + 1);
+        lwkt::thread* td = *lwkt::create(rig::run, copy, "test", o);
+        cores[i]->set_crit_count(cores[i]->crit_count() - 1);
+        ipi::cpu::set_current(before);
+        return td;
+    }
+    unsigned live() const {
+        unsigned count = 0;
+        for (const auto& c : cores) {
+            count += c->live_threads();
+        }
+        return count;
+    }
+
+    sim::machine& machine;
+    ipi::domain domain;
+    std::vector<std::unique_ptr<machine_events>> events;
+    std::vector<std::unique_ptr<lwkt::core>> cores;
+};
+
+// Runs `setup` on a new world each time, under every schedule with at most `preemptions`, then under random ones; at
+// the end no thread may be left.
+inline void run_all(const std::function<void(world&)>& setup, unsigned preemptions = 2,
+                    core_id cores = 2) {
+    std::unique_ptr<world> w;
+    const auto scenario = [&](sim::machine& m) {
+        w = std::make_unique<world>(m, cores);
+        setup(*w);
+    };
+    const auto verdict = [&](sim::machine& m) {
+        m.check(w->live() == 0, "a thread sleeps for ever");
+    };
+    sim::explore_options o{
+        .cores = 0, .preemptions_max = preemptions, .executions_max = 20'000, .choices_max = 3000};
+    auto r = sim::explore(o, scenario, verdict);
+    EXPECT_TRUE(!r.ok() || r.exhausted) << "not every schedule was run";
+    if (r.ok()) {
+        std::printf("%llu schedules\n", static_cast<unsigned long long>(r.executions));
+        r = sim::random_runs(o, sim::times(2000U, 20U), scenario, verdict);
+    }
+    EXPECT_TRUE(r.ok()) << r.failure;
+    if (!r.ok()) {
+        static_cast<void>(w.release()); // its threads are in the middle of something
+    }
+}
+
+} // namespace puffs::test

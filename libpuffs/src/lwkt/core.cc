@@ -72,12 +72,16 @@ bool core::turn() {
 
 bool core::step() {
     PUFFS_ASSERT(!impl_->stepping, "a core is stepped from inside itself");
-    become self(*this);
-    impl_->stepping = true;
-    adopt_os_stack(impl_->loop);
-    const bool any = turn();
-    impl_->stepping = false;
-    return any;
+    bool any = false;
+    {
+        become self(*this);
+        impl_->stepping = true;
+        adopt_os_stack(impl_->loop);
+        any = turn();
+        impl_->stepping = false;
+    }
+    // Leaving the loop's critical section has served what came during the turn.
+    return any || sched::runnable(*this);
 }
 
 void core::run() {

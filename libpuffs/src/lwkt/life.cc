@@ -87,6 +87,7 @@ void exit_thread() noexcept {
 
 void sched::leave_for_good(core& c, thread& td) noexcept {
     PUFFS_ASSERT(td.wait_.load(std::memory_order_relaxed) == nullptr, "a waiting thread exits");
+    PUFFS_ASSERT((td.flags_ & td_tokens) == 0, "a thread exits with tokens");
     if ((td.flags_ & td_verbose) != 0) {
         PUFFS_LOG(info, "light thread {} of core {} exits", td.name(), c.id());
     }

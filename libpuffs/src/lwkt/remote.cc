@@ -12,13 +12,14 @@ namespace {
 // The word after one more request. Later schedules and deschedules of one requester keep their order.
 constexpr std::uint64_t with(std::uint64_t word, std::uint64_t ask) {
     constexpr std::uint64_t priority_bits = (std::uint64_t{1} << 5) - 1;
-    switch (ask & (ask_schedule | ask_deschedule | ask_signal | ask_priority)) {
+    switch (ask & (ask_schedule | ask_deschedule | ask_signal | ask_priority | ask_tokens)) {
     case ask_schedule:
         return (word | ask_schedule) & ~std::uint64_t{ask_deschedule_last};
     case ask_deschedule:
         return word | ask_deschedule | ask_deschedule_last;
     case ask_signal:
-        return word | ask_signal;
+    case ask_tokens:
+        return word | ask;
     default: { // a priority: the later replaces, critical levels add up (L21)
         const std::uint64_t flags = word & ((std::uint64_t{1} << ask_priority_shift) - 1);
         const std::uint64_t levels = (word >> ask_priority_shift) & ~priority_bits;
@@ -78,6 +79,9 @@ void sched::request_arrives(void* arg, std::intptr_t /*unused*/) {
     }
     if ((word & ask_schedule) != 0) {
         schedule_here(here, td);
+    }
+    if ((word & ask_tokens) != 0) {
+        tokens_call_here(here, td);
     }
     if ((word & ask_deschedule_last) != 0) {
         deschedule_here(here, td);

@@ -56,23 +56,50 @@ bool sched::runnable(const core& c) noexcept {
     return false;
 }
 
-// The head of the highest non-empty queue; it goes to the tail before it runs (L6).
-thread* sched::pick(core& c) noexcept {
+// The head of the highest non-empty queue (L6).
+[[gnu::always_inline]] inline thread* sched::head(core& c) noexcept {
     core::implementation& impl = of(c);
     while (impl.queue_mask != 0) {
         const auto level = 31U - static_cast<unsigned>(std::countl_zero(impl.queue_mask));
         auto& queue = impl.queues[level];
-        if (queue.empty()) {
-            impl.queue_mask &= ~(std::uint32_t{1} << level);
-            continue;
+        if (!queue.empty()) {
+            return &queue.front();
         }
-        thread& head = queue.front();
-        if (&head != &queue.back()) {
-            queue.splice(queue.end(), queue, queue.begin());
-        }
-        return &head;
+        impl.queue_mask &= ~(std::uint32_t{1} << level);
     }
     return nullptr;
+}
+
+[[gnu::always_inline]] inline void sched::to_tail(core& c, thread& td) noexcept {
+    auto& queue = of(c).queues[static_cast<unsigned>(td.priority_)];
+    if (&td != &queue.back()) {
+        queue.splice(queue.end(), queue, queue.iterator_to(td));
+    }
+}
+
+// The next to run; it goes to the tail of its queue before it does (L6). Without a call of another function, unless
+// tokens are in play.
+thread* sched::pick(core& c) noexcept {
+    thread* next = head(c);
+    if (next != nullptr) {
+        if ((next->flags_ & td_tokens) != 0) [[unlikely]] {
+            return pick_with_tokens(c);
+        }
+        to_tail(c, *next);
+    }
+    return next;
+}
+
+// Who runs has all its tokens (K11); who cannot have them has left the queue.
+[[gnu::noinline]] thread* sched::pick_with_tokens(core& c) noexcept {
+    thread* next = head(c);
+    while (next != nullptr && (next->flags_ & td_tokens) != 0 && !take_tokens(c, *next)) {
+        next = head(c);
+    }
+    if (next != nullptr) {
+        to_tail(c, *next);
+    }
+    return next;
 }
 
 // Serves what is pending. A timer request sends the core to its loop, where timers run; a wish to reschedule is
@@ -111,6 +138,9 @@ core& sched::switch_from(core& c, thread& td) noexcept {
     PUFFS_ASSERT(c.crit_count() > 0, "a switch runs in a critical section");
     core::implementation& impl = of(c);
     bump(c.sched_stats_.switches);
+    if ((td.flags_ & td_tokens) != 0) [[unlikely]] {
+        give_up_tokens(td);
+    }
     if (c.has_requests()) [[unlikely]] {
         poll(c);
     }
@@ -139,6 +169,8 @@ void sched::run_on_top(core& c, thread& target) noexcept {
     thread& td = running(c);
     PUFFS_ASSERT(((td.flags_ | target.flags_) & td_preempt_lock) == 0,
                  "a preemption inside a preemption");
+    PUFFS_ASSERT(((td.flags_ | target.flags_) & td_tokens) == 0,
+                 "who has tokens is in a critical section, and is not preempted nor preempts");
     td.flags_ |= td_preempt_lock;
     target.flags_ |= td_preempt_lock;
     target.preempted_ = &td;

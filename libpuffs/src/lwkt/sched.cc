@@ -47,6 +47,9 @@ void sched::schedule_here(core& c, thread& td) noexcept {
 
 void sched::deschedule_here(core& c, thread& td) noexcept {
     dequeue(c, td);
+    if ((td.flags_ & td_tokens) != 0 && of(c).running != &td) {
+        abandon_tokens(td);
+    }
 }
 
 void sched::set_priority_here(core& c, thread& td, int pri) noexcept {

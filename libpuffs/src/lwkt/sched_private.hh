@@ -65,6 +65,7 @@ enum remote_request : std::uint64_t {
     ask_deschedule_last = 4, // the deschedule came after the schedule
     ask_signal = 8,
     ask_priority = 16,
+    ask_tokens = 32,        // what it waits for may be had
     ask_priority_shift = 8, // from here: 5 bits of priority, then the critical levels to add
 };
 
@@ -128,6 +129,17 @@ struct sched {
     static void recycle(core& c, thread& td) noexcept;
     static void free_thread(thread* td) noexcept;
 
+    // Tokens: token.cc. While a thread with td_tokens is not running it has given up its tokens, or takes them.
+    static void wait_for_token(token& t) noexcept; // the running thread's; ends with all its tokens
+    static void give_up_tokens(thread& td) noexcept;
+    // False: td waits for one, and has left the run queue until it is called.
+    static bool take_tokens(core& c, thread& td) noexcept;
+    static void abandon_tokens(thread& td) noexcept; // td is not to run after all
+    static void tokens_call_here(core& c, thread& td) noexcept;
+    static void call_for_tokens(thread& td) noexcept; // from any core
+    static void ask_to_look(core& holders, thread& td) noexcept;
+    static void look_arrives(void* td, std::intptr_t unused);
+
     // Ingress: workers.cc
     static bool dispatch_ingress(core& c);
     static bool
@@ -139,7 +151,10 @@ struct sched {
     static unsigned& live(core& c) noexcept { return c.live_threads_; }
 
   private:
+    static thread* head(core& c) noexcept;
+    static void to_tail(core& c, thread& td) noexcept;
     static thread* pick(core& c) noexcept;
+    static thread* pick_with_tokens(core& c) noexcept;
     static core& leave_to(core& c, thread& td, thread* next, bool dies) noexcept;
     static void push_tail(core& c, thread& td) noexcept;
     static void poll(core& c) noexcept;

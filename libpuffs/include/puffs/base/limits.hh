@@ -21,6 +21,10 @@ inline constexpr unsigned offload_threads = 16; // of a runtime, for lwkt::offlo
 inline constexpr std::size_t cached_threads = 64;
 // times that a lwkt::mutex is left free to whoever comes first; then its first sleeper is handed it
 inline constexpr unsigned mutex_overtakings = 64;
+// takes of one light thread that are not released; more: panic
+inline constexpr std::size_t tokens_held = 32;
+// times that a lwkt::token is left free to whoever comes first; then the oldest of those that wait gets it
+inline constexpr unsigned token_overtakings = 64;
 inline constexpr std::size_t stack_bytes = 128 * 1024; // of a light thread, plus one guard page
 
 // Messages and parks.

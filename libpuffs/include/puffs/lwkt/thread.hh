@@ -21,6 +21,7 @@
 #include "puffs/base/waiter.hh"
 #include "puffs/ipi/send.hh"
 #include "puffs/lwkt/stack.hh"
+#include "puffs/lwkt/token.hh"
 #include "puffs/msgport/thread_port.hh"
 
 #include <atomic>
@@ -51,6 +52,7 @@ enum thread_flag : std::uint32_t { // owner core only (L31)
     td_sintr = 0x80,         // in an interruptible wait
     td_preempt_lock = 0x200, // preempts, or is preempted
     td_preempt_done = 0x400, // the one that preempted it has switched away
+    td_tokens = 0x800,       // has taken tokens, or waits for some
     td_fenced = 0x100, // exited, kept from reuse while a request of another core is on its way
 };
 
@@ -86,6 +88,7 @@ class thread final : public waiter {
 
   private:
     friend class core;
+    friend class token;
     friend class wait_queue;
     friend struct sched;       // the scheduling calls of lwkt/sched.hh
     friend struct thread_test; // tests: puts a thread into states that no call leads to
@@ -127,6 +130,8 @@ class thread final : public waiter {
     std::atomic<std::uint64_t> remote_requests_{0};
     ipi::thread_post
         schedule_post_; // belongs to the target's inbox from the post until the handler starts
+
+    held_tokens tokens_{*this};
 };
 
 } // namespace puffs::lwkt

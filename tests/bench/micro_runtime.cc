@@ -1,10 +1,11 @@
-// Microbenchmarks of the runtime: switch, messages, IPIs. Limits of design.md section 9 are for these figures.
+// Microbenchmarks of the runtime: switch, token, messages, IPIs. Limits of design.md section 9 are for these figures.
 //
 // The cross-core ones keep both cores awake with a light thread that yields: what is measured is the
 // way of a message, not the waking of a core.
 #include "one_core.hh"
 #include "puffs/ipi/send.hh"
 #include "puffs/lwkt/runtime.hh"
+#include "puffs/lwkt/token.hh"
 #include "puffs/msgport/port.hh"
 #include "puffs/msgport/simple_ports.hh"
 
@@ -59,6 +60,19 @@ void lwkt_switch(benchmark::State& state) {
     state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
 }
 BENCHMARK(lwkt_switch);
+
+// Free, and last held by this core.
+void token_take_release(benchmark::State& state) {
+    one_core core;
+    core.run([&] {
+        lwkt::token t;
+        for (auto _ : state) {
+            t.take();
+            t.release();
+        }
+    });
+}
+BENCHMARK(token_take_release);
 
 void message_same_core(benchmark::State& state) {
     one_core core;

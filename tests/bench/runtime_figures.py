@@ -17,6 +17,7 @@ COUNTS = (2000, 6000)
 
 MICRO_LIMITS_NS = {
     "lwkt_switch": 30,
+    "token_take_release": 10,
     "message_same_core": 60,
     "message_cross_core": 400,
     "null_operation_parks": 300,

@@ -8,5 +8,6 @@
 #include "puffs/lwkt/io.hh"
 #include "puffs/lwkt/offload.hh"
 #include "puffs/server/credentials.hh"
+#include "puffs/server/make_operations.hh"
 #include "puffs/server/ops.hh"
 #include "puffs/server/usermount.hh"

@@ -1,6 +1,7 @@
 // memfs when the machine's memory ends: every allocation of every operation fails once, nothing is
 // charged for what was not made, and the file system goes on.
 #include "memfs/memfs.hh"
+#include "puffs/server/make_operations.hh"
 #include "unit/memfs/failing_memory.hh"
 #include "unit/server/client.hh"
 

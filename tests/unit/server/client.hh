@@ -6,6 +6,7 @@
 #pragma once
 
 #include "puffs/msg/dirent.hh"
+#include "puffs/server/make_operations.hh"
 #include "puffs/server/usermount.hh"
 
 #include <array>

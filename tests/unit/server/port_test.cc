@@ -1,6 +1,7 @@
 // The ports of a usermount: a request sent there runs at once, on the thread that sends it.
 #include "client.hh"
 #include "puffs/msgport/simple_ports.hh"
+#include "puffs/server/make_operations.hh"
 #include "tree_server.hh"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // Servers that must not compile, one a CASE, each with the message in CMakeLists.txt; CASE_none must.
-#include "puffs/server/ops.hh"
+#include "puffs/server/make_operations.hh"
 
 struct server {
     puffs::result<puffs::attr> getattr(puffs::cc&, puffs::node&) { return puffs::attr{}; }

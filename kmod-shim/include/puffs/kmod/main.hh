@@ -24,7 +24,7 @@
 #pragma once
 
 #include "puffs/kmod/mount_options.hh"
-#include "puffs/server/ops.hh"
+#include "puffs/server/make_operations.hh"
 
 #include <cstdio>
 #include <exception>

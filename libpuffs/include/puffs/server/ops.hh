@@ -157,5 +157,3 @@ struct operations {
 };
 
 } // namespace puffs
-
-#include "puffs/server/make_operations.hh" // template make_operations<Server>()

@@ -1,5 +1,6 @@
 #include "checks.hh"
 
+#include "puffs/base/assert.hh"
 #include "puffs/base/limits.hh"
 #include "puffs/msg/dirent.hh"
 
@@ -244,24 +245,31 @@ verdict name_one(const msg::newinfo& made, vnode_table::claim c, vnode_table& no
                               : "a cookie whose slot belongs to another node");
 }
 
+// The first of the entries in `rest`, which check_directory() has accepted.
+msg::dirent_view accepted_entry(bytes rest) {
+    const auto entry = msg::read_dirent(rest, true);
+    PUFFS_ASSERT(entry.has_value(), "a directory entry changed after its check");
+    return *entry;
+}
+
 verdict name_entries(bytes all, vnode_table& nodes) {
     std::size_t at = 0;
     verdict v;
     while (at < all.size()) {
-        const auto entry = msg::read_dirent(all.subspan(at), true);
-        v = name_one(entry->made, vnode_table::claim::existing, nodes);
+        const auto entry = accepted_entry(all.subspan(at));
+        v = name_one(entry.made, vnode_table::claim::existing, nodes);
         if (v) {
             break;
         }
-        at += entry->bytes;
+        at += entry.bytes;
     }
     if (!v) {
         return std::nullopt;
     }
     for (std::size_t undo = 0; undo < at;) {
-        const auto entry = msg::read_dirent(all.subspan(undo), true);
-        nodes.forget(entry->made.node, 1);
-        undo += entry->bytes;
+        const auto entry = accepted_entry(all.subspan(undo));
+        nodes.forget(entry.made.node, 1);
+        undo += entry.bytes;
     }
     return v;
 }
@@ -322,9 +330,9 @@ void each_named(const question& q, const msg::arguments& a, bytes out,
         return;
     case names::entries:
         while (q.plus && !out.empty()) {
-            const auto entry = msg::read_dirent(out, true);
-            one(entry->made);
-            out = out.subspan(entry->bytes);
+            const auto entry = accepted_entry(out);
+            one(entry.made);
+            out = out.subspan(entry.bytes);
         }
         return;
     }

@@ -26,16 +26,13 @@
 #include "puffs/base/clock.hh"
 #include "puffs/base/core_set.hh"
 #include "puffs/ipi/send.hh"
+#include "puffs/lwkt/thread.hh"
 #include "puffs/msg/putter.hh"
 
 #include <boost/intrusive/list_hook.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-
-namespace puffs::lwkt {
-class thread;
-}
 
 namespace puffs::kmod {
 

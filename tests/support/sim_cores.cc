@@ -10,10 +10,12 @@ namespace {
 thread_local machine* current_machine = nullptr;
 
 // The only way to the scheduler's switch of current waiters.
-class waiter_switch final : public waiter {
+class waiter_switch : public waiter {
   public:
     static void to(waiter* w) noexcept { set_current(w); }
-    ~waiter_switch() = delete;
+
+  protected:
+    ~waiter_switch() = default;
 };
 
 } // namespace

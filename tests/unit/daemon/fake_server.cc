@@ -123,7 +123,7 @@ int main(int argc, char** argv) {
     for (int i = 1; i < argc; ++i) {
         const std::string_view word = argv[i];
         if (word.starts_with(ready_option)) {
-            ready_fd = std::atoi(word.substr(ready_option.size()).data());
+            ready_fd = std::atoi(argv[i] + ready_option.size());
         }
     }
     if (argc < 4 || ready_fd < 0) return 2;

@@ -16,18 +16,19 @@ namespace {
 using std::chrono::milliseconds;
 
 class mounts : public testing::Test {
+  public:
+    ~mounts() override {
+        test::run(context_, table_.stop_all());
+        EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "a child is left";
+        EXPECT_EQ(errno, ECHILD);
+    }
+
   protected:
     explicit mounts(supervision common = {.server_dirs = {},
                                           .start_timeout = milliseconds(10'000),
                                           .stop_timeout = milliseconds(10'000),
                                           .restart_pause = milliseconds(1)})
         : table_(context_, std::move(common)) {}
-
-    ~mounts() override {
-        test::run(context_, table_.stop_all());
-        EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "a child is left";
-        EXPECT_EQ(errno, ECHILD);
-    }
 
     mount_spec spec(const std::string& how, const std::string& where = "mnt") {
         return {.server = PUFFS_FAKE_SERVER, .source = how, .mountpoint = tmp_.directory(where)};
@@ -177,7 +178,8 @@ TEST_F(mounts, hurry_kills_a_stubborn_server_before_its_time) {
     ASSERT_TRUE(mount(spec("stubborn")));
     const auto begin = std::chrono::steady_clock::now();
     bool over = false;
-    boost::asio::co_spawn(context_, table_.stop_all(), [&](std::exception_ptr) { over = true; });
+    boost::asio::co_spawn(context_, table_.stop_all(),
+                          [&](const std::exception_ptr&) { over = true; });
     wait_for(mount_state::stopping);
     table_.hurry();
     test::run_until(context_, [&] { return over; });
@@ -197,9 +199,10 @@ TEST_F(mounts, children_of_a_server_go_with_it) {
 TEST_F(mounts, umount_while_starting_ends_both_requests) {
     const auto wanted = spec("never");
     std::optional<outcome<mount_status>> mounted;
-    boost::asio::co_spawn(
-        context_, table_.mount(wanted),
-        [&](std::exception_ptr, outcome<mount_status> result) { mounted = std::move(result); });
+    boost::asio::co_spawn(context_, table_.mount(wanted),
+                          [&](const std::exception_ptr&, outcome<mount_status> result) {
+                              mounted = std::move(result);
+                          });
     wait_for(mount_state::starting);
     EXPECT_TRUE(umount(wanted.mountpoint));
     test::run_until(context_, [&] { return mounted.has_value(); });
@@ -213,7 +216,7 @@ TEST_F(mounts, two_umounts_at_once_both_succeed) {
     ASSERT_TRUE(mount(wanted));
     std::optional<outcome<void>> first;
     boost::asio::co_spawn(context_, table_.umount(wanted.mountpoint),
-                          [&](std::exception_ptr, outcome<void> result) { first = result; });
+                          [&](const std::exception_ptr&, outcome<void> result) { first = result; });
     EXPECT_TRUE(umount(wanted.mountpoint));
     test::run_until(context_, [&] { return first.has_value(); });
     EXPECT_TRUE(*first);
@@ -337,7 +340,8 @@ TEST_F(mounts, outer_mount_waits_for_the_inner_one_when_all_stop) {
     ASSERT_TRUE(mount(spec("serve", "a")));
     ASSERT_TRUE(mount(spec("stubborn", "a/b")));
     bool over = false;
-    boost::asio::co_spawn(context_, table_.stop_all(), [&](std::exception_ptr) { over = true; });
+    boost::asio::co_spawn(context_, table_.stop_all(),
+                          [&](const std::exception_ptr&) { over = true; });
     test::run_until(context_, [&] { return table_.list().at(1).state == mount_state::stopping; });
     EXPECT_EQ(table_.list().at(0).state, mount_state::running);
     table_.hurry();
@@ -351,7 +355,7 @@ TEST_F(mounts, inner_mount_of_the_file_waits_for_the_outer_one) {
     const auto beside = spec("serve", "ab");
     bool over = false;
     boost::asio::co_spawn(context_, table_.start_all({outer, beside, inner}),
-                          [&](std::exception_ptr) { over = true; });
+                          [&](const std::exception_ptr&) { over = true; });
     test::run_until(context_, [&] {
         const auto status = table_.status(beside.mountpoint);
         return status && status->state == mount_state::running;

@@ -35,7 +35,7 @@ T run(boost::asio::io_context& context, awaitable<T> body) {
     std::optional<T> value;
     std::exception_ptr thrown;
     bool over = false;
-    boost::asio::co_spawn(context, std::move(body), [&](std::exception_ptr e, T result) {
+    boost::asio::co_spawn(context, std::move(body), [&](const std::exception_ptr& e, T result) {
         thrown = e;
         value = std::move(result);
         over = true;
@@ -48,7 +48,7 @@ T run(boost::asio::io_context& context, awaitable<T> body) {
 inline void run(boost::asio::io_context& context, awaitable<void> body) {
     std::exception_ptr thrown;
     bool over = false;
-    boost::asio::co_spawn(context, std::move(body), [&](std::exception_ptr e) {
+    boost::asio::co_spawn(context, std::move(body), [&](const std::exception_ptr& e) {
         thrown = e;
         over = true;
     });

@@ -22,13 +22,13 @@ class idle_core final : public lwkt::event_source, public lwkt::ingress {
     using arrival = void (*)(idle_core&);
 
     // `what` comes at the nth time of `when`.
-    idle_core(arrival what, moment when, int nth) : what_(what), when_(when), left_(nth) {
+    idle_core(arrival what, moment when, int nth)
+        : handler(domain.add_handler(finish, this)), what_(what), when_(when), left_(nth) {
         here.attach(*this);
         as(&here, [this] {
             sleeper = *lwkt::create(finish_late, this, "sleeper", {.stopped = true});
             here.timers().arm(alarm, here.now().after(5ms));
         });
-        handler = domain.add_handler(finish, this);
 #ifdef PUFFS_RACE_POINTS
         watched_ = this;
         current_race_hook() = [](const char* point) {
@@ -123,7 +123,7 @@ class idle_core final : public lwkt::event_source, public lwkt::ingress {
     lwkt::core other{domain, 1, clock, other_events};
     thread* sleeper = nullptr;
     lwkt::timer alarm{finish, this};
-    unsigned handler = 0;
+    const unsigned handler;
     int doorbells = 0;
     int sleeps = 0;
     bool finished = false;

@@ -105,7 +105,7 @@ class rig {
         lwkt::thread* td = nullptr;
         as(i, [&] {
             if (auto made = lwkt::create(run, copy.get(), name, o)) {
-                copy.release();
+                static_cast<void>(copy.release()); // run() deletes it
                 td = *made;
             }
         });

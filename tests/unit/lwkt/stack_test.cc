@@ -77,17 +77,20 @@ TEST(stack, a_thread_that_switches_while_it_unwinds_does_not_make_others_unwind)
         }
     };
     rig r(1);
-    r.spawn(0, [] {
+    int caught = 0;
+    r.spawn(0, [&] {
         try {
             const switcher s;
             throw 1;
-        } catch (int) {
+        } catch (int thrown) {
+            caught = thrown;
         }
     });
     int seen = -1;
     r.spawn(0, [&] { seen = std::uncaught_exceptions(); });
     r.settle();
     EXPECT_EQ(seen, 0);
+    EXPECT_EQ(caught, 1);
 }
 
 } // namespace

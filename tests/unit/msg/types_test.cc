@@ -53,7 +53,8 @@ TEST(cookie, is_slot_and_generation) {
 }
 
 TEST(vtype, is_the_type_bits_of_a_mode) {
-    for (const std::uint32_t m : {S_IFIFO, S_IFCHR, S_IFDIR, S_IFBLK, S_IFREG, S_IFLNK, S_IFSOCK}) {
+    for (const int type : {S_IFIFO, S_IFCHR, S_IFDIR, S_IFBLK, S_IFREG, S_IFLNK, S_IFSOCK}) {
+        const auto m = static_cast<std::uint32_t>(type);
         const vtype t = vtype_of(m | 07777);
         EXPECT_EQ(mode_of(t), m);
         EXPECT_TRUE(is_node_type(t)) << m;

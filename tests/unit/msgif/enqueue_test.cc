@@ -130,7 +130,7 @@ TEST_P(enqueue_signalled, only_a_waiter_and_only_an_important_signal_counts) {
     call_end end;
     int rv = -1;
     std::uint32_t flags = 0;
-    rig.on([&, number = number, k = k] {
+    rig.on([&] {
         park* p = rig.make(k == kind::inactive  ? vn_op::inactive
                            : k == kind::reclaim ? vn_op::reclaim
                                                 : vn_op::fsync);

@@ -101,7 +101,7 @@ struct entry {
     std::string name;
     msg::newinfo made;
 };
-auto lists(std::vector<entry> entries, bool plus, int cut = 0) {
+auto lists(const std::vector<entry>& entries, bool plus, int cut = 0) {
     return [=](msg::request& r, bytes& out) {
         for (const entry& e : entries)
             append(out, e.name, plus, e.made);

@@ -35,15 +35,18 @@ void find_all(call& c, std::span<std::byte> packed, found_entries& all) {
 // Names the nodes in the reply, each with its attributes. An entry that fails goes without a node:
 // those before it are counted, and must be told. Requires: nothing is locked.
 void name_all(call& c, std::span<std::byte> packed, found_entries all) {
-    auto e = all.begin();
-    for (plus_entries at(packed); at.next(); ++e) {
-        if (!*e) {
+    auto next = all.begin();
+    for (plus_entries at(packed); at.next(); ++next) {
+        auto& e = *next;
+        if (!e) {
             continue;
         }
         msg::newinfo made;
-        const std::uint64_t id = (*e)->held->id();
+        call::entry found = std::move(*e);
+        e.reset();
+        const std::uint64_t id = found.held->id();
         try {
-            if (c.name_node(made, *std::exchange(*e, std::nullopt), false)) {
+            if (c.name_node(made, std::move(found), false)) {
                 at.set_info(made);
             }
         } catch (...) {

@@ -192,7 +192,8 @@ TEST(decode, setxattr_has_the_form_that_init_agreed_on) {
     EXPECT_EQ(d->in<wire::setxattr_in>().flags, 2U);
     EXPECT_EQ(d->in<wire::setxattr_in>().setxattr_flags, 0U); // not sent
     EXPECT_EQ(text_of(d->data), "val"sv);
-    const auto with_value = [](std::uint32_t claimed, std::string_view name, std::string value) {
+    const auto with_value = [](std::uint32_t claimed, std::string_view name,
+                               std::string_view value) {
         return frame_builder(opcode::setxattr)
             .add(claimed)
             .add(std::uint32_t{0})

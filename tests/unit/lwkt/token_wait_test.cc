@@ -1,8 +1,11 @@
 // Those that wait for a token: their order, who overtakes them, what disturbs them; misuse.
+#include "puffs/base/race_point.hh"
 #include "puffs/lwkt/token.hh"
 #include "unit/lwkt/rig.hh"
 
 #include <memory>
+#include <string>
+#include <string_view>
 
 namespace puffs {
 namespace {
@@ -159,6 +162,69 @@ TEST(token_wait, one_that_is_descheduled_leaves_the_others_their_turn_and_comes_
     EXPECT_EQ(order, "21");
     EXPECT_EQ(live(r), 0U);
 }
+
+// Two that wait for a token that core 0 releases: on core 1 the first, who is descheduled, on core 2 the second.
+struct two_that_wait {
+    void take_part(char name) {
+        t.take();
+        order += name;
+        t.release();
+    }
+    void line_up() {
+        first = r.spawn(1, [this] { take_part('1'); });
+        r.step(1);
+        r.spawn(2, [this] { take_part('2'); });
+        r.step(2);
+    }
+    void finish() {
+        r.settle();
+        EXPECT_EQ(order, "2");
+        r.as(1, [this] { lwkt::schedule(*first); });
+        r.settle();
+        EXPECT_EQ(order, "21");
+        EXPECT_EQ(live(r), 0U);
+    }
+    rig r{3};
+    token t;
+    thread* first = nullptr;
+    std::string order;
+};
+
+// spec: K14 L20
+TEST(token_wait, one_that_is_descheduled_when_it_was_called_passes_the_call_on) {
+    two_that_wait w;
+    w.r.spawn(0, [&] {
+        w.t.take();
+        w.line_up();
+        w.t.release(); // calls the first
+        w.r.as(1, [&] { lwkt::deschedule(*w.first); });
+    });
+    w.finish();
+}
+
+#ifdef PUFFS_RACE_POINTS
+two_that_wait* disturbed = nullptr;
+
+// spec: K6 K14 L20
+TEST(token_wait, one_that_is_descheduled_before_the_holder_knew_leaves_the_next_to_tell_it) {
+    two_that_wait w;
+    disturbed = &w;
+    w.r.spawn(0, [&] {
+        w.t.take();
+        w.t.release(); // has not seen them
+    });
+    current_race_hook() = [](const char* point) {
+        two_that_wait& d = *disturbed;
+        if (std::string_view(point) == "lwkt.token.about to be free" && d.first == nullptr) {
+            d.line_up();
+            d.r.as(1, [&] { lwkt::deschedule(*d.first); });
+            d.r.step(2);
+        }
+    };
+    w.finish();
+    current_race_hook() = nullptr;
+}
+#endif
 
 // spec: L16 K5
 TEST(token_wait, one_that_left_the_run_queue_before_is_off_it_again_afterwards) {

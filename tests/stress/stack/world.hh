@@ -8,6 +8,7 @@
 // Threading:  any thread, but what says otherwise.
 #pragma once
 
+#include "puffs/server/make_operations.hh"
 #include "puffs/server/usermount.hh"
 #include "stress/stack/client.hh"
 #include "stress/stack/server.hh"

@@ -69,6 +69,7 @@ std::expected<void, std::string> channels::implementation::make_dev(int fd, std:
 std::expected<void, std::string>
 channels::implementation::make_uring(const std::vector<int>& fds, const mount_options& options) {
     std::vector<int> cpus;
+    cpus.reserve(cores.size());
     for (core_id c = 0; c < cores.size(); ++c) {
         cpus.push_back(cores.cpu_of(c));
     }
@@ -119,7 +120,7 @@ std::size_t channels::open_others(bool uring) {
     return count;
 }
 
-std::size_t channels::close_all(std::function<void()> closed) {
+std::size_t channels::close_all(const std::function<void()>& closed) {
     struct closing {
         fuse::dev_channel& dev;
         fuse::uring_channel* uring;

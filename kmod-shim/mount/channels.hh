@@ -39,7 +39,7 @@ class channels {
     std::size_t open_first();
     std::size_t open_others(bool uring);
     // Closes them on their cores; `closed` is called on each core when it has. Returns the number of cores.
-    std::size_t close_all(std::function<void()> closed);
+    std::size_t close_all(const std::function<void()>& closed);
 
     [[nodiscard]] std::size_t frames_out() const noexcept;
     // Of transport uring: "2 queues of 8 entries, 16 MiB".

@@ -59,6 +59,14 @@ std::optional<std::string> problem_of_policy(const command_line& c, const policy
                        c.server.program, list);
 }
 
+// What the command line says in words, which are read once all of them are there.
+struct raw_arguments {
+    std::vector<std::string> lists;
+    std::string cores;
+    std::string transport = "auto";
+    std::vector<std::string> positional;
+};
+
 // What the options of these names say; a line for the user where they say nothing that can be.
 std::optional<std::string> apply_words(mount_options& o, const std::string& transport,
                                        const std::string& cores) {
@@ -79,6 +87,28 @@ std::optional<std::string> apply_words(mount_options& o, const std::string& tran
     return std::nullopt;
 }
 
+void declare_arguments(CLI::App& app, command_line& c, raw_arguments& raw) {
+    app.add_flag("-f,--foreground", c.mount.foreground, "stay in the foreground");
+    app.add_flag("-d,--debug", c.mount.debug, "log each request and reply; implies -f");
+    app.add_option("-o", raw.lists, "mount options, separated by commas")->allow_extra_args(false);
+    app.add_option(
+        "--cores", raw.cores,
+        "CPUs that serve, such as 0,2-5 (default: all that this process may use; at most "
+        "4 on transport dev)");
+    app.add_option("--transport", raw.transport,
+                   "auto, uring or dev: how requests come (default auto: uring where the kernel "
+                   "offers FUSE over io_uring)");
+    app.add_option("--log-level", c.mount.log_level,
+                   "trace, debug, info, warning, error or off (default info)");
+    app.add_option("--ready-fd", c.mount.ready_fd,
+                   "descriptor that gets one line when the mount answers")
+        ->check(CLI::Range(0, 1 << 20));
+    app.add_flag("--stats", c.mount.stats, "print what was served at unmount");
+    app.set_version_flag("-V,--version",
+                         fmt::format("{} (puffs {})", c.server.program, PUFFS_VERSION));
+    app.add_option("MOUNTPOINT", raw.positional, "[SOURCE] MOUNTPOINT")->expected(1, 2)->required();
+}
+
 // Fills `c`; an exit status if the program is done (help, version, error).
 std::optional<int> parse(int argc, char** argv, const server_class& what, command_line& c) {
     c.server.program = what.name.empty() ? std::filesystem::path(argv[0]).filename().string()
@@ -91,29 +121,8 @@ std::optional<int> parse(int argc, char** argv, const server_class& what, comman
     }
 
     CLI::App app(fmt::format("{} - a puffs file server", c.server.program), c.server.program);
-    std::vector<std::string> lists;
-    std::string cores;
-    std::string transport = "auto";
-    std::vector<std::string> positional;
-    app.add_flag("-f,--foreground", c.mount.foreground, "stay in the foreground");
-    app.add_flag("-d,--debug", c.mount.debug, "log each request and reply; implies -f");
-    app.add_option("-o", lists, "mount options, separated by commas")->allow_extra_args(false);
-    app.add_option(
-        "--cores", cores,
-        "CPUs that serve, such as 0,2-5 (default: all that this process may use; at most "
-        "4 on transport dev)");
-    app.add_option("--transport", transport,
-                   "auto, uring or dev: how requests come (default auto: uring where the kernel "
-                   "offers FUSE over io_uring)");
-    app.add_option("--log-level", c.mount.log_level,
-                   "trace, debug, info, warning, error or off (default info)");
-    app.add_option("--ready-fd", c.mount.ready_fd,
-                   "descriptor that gets one line when the mount answers")
-        ->check(CLI::Range(0, 1 << 20));
-    app.add_flag("--stats", c.mount.stats, "print what was served at unmount");
-    app.set_version_flag("-V,--version",
-                         fmt::format("{} (puffs {})", c.server.program, PUFFS_VERSION));
-    app.add_option("MOUNTPOINT", positional, "[SOURCE] MOUNTPOINT")->expected(1, 2)->required();
+    raw_arguments raw;
+    declare_arguments(app, c, raw);
     app.footer(option_help(c.mount) + std::string(what.help));
     try {
         app.parse(argc, argv);
@@ -123,15 +132,15 @@ std::optional<int> parse(int argc, char** argv, const server_class& what, comman
         std::fprintf(stderr, "%s: %s\n", c.server.program.c_str(), wrong.what());
         return 1;
     }
-    c.mount.mountpoint = positional.back();
-    if (positional.size() == 2) {
-        c.server.source = positional.front();
+    c.mount.mountpoint = raw.positional.back();
+    if (raw.positional.size() == 2) {
+        c.server.source = raw.positional.front();
     }
     if (c.mount.source.empty()) {
         c.mount.source = c.server.source.empty() || c.server.source == "none" ? c.server.program
                                                                               : c.server.source;
     }
-    for (const std::string& list : lists) {
+    for (const std::string& list : raw.lists) {
         if (auto applied = apply_option_list(c.mount, list); !applied) {
             return fail_with(c, applied.error());
         }
@@ -139,7 +148,7 @@ std::optional<int> parse(int argc, char** argv, const server_class& what, comman
     if (auto problem = problem_of_policy(c, what.policies)) {
         return fail_with(c, *problem);
     }
-    if (auto problem = apply_words(c.mount, transport, cores)) {
+    if (auto problem = apply_words(c.mount, raw.transport, raw.cores)) {
         return fail_with(c, *problem);
     }
     if (!c.mount.server.empty() && !what.takes_options) {

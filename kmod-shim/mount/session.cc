@@ -186,6 +186,7 @@ session::create(void* server, const operations& ops, const mount_options& o) {
     im.library_started = true;
     im.mount = std::make_unique<puffs_mount>(im.runtime->domain());
     std::vector<msgport::port*> ports;
+    ports.reserve(cores);
     for (core_id c = 0; c < cores; ++c) {
         ports.push_back(&im.library->port(c));
     }

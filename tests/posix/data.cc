@@ -202,9 +202,10 @@ void two_descriptors_see_each_other(const path& dir) {
     const descriptor a(dir / "f", O_RDWR);
     const descriptor b(dir / "f", O_RDWR);
     for (int i = 0; i < 100; ++i) {
-        EXPECT_EQ(::pwrite(a, &i, sizeof(i), i * 4), 4);
+        const off_t at = i * off_t{4};
+        EXPECT_EQ(::pwrite(a, &i, sizeof(i), at), 4);
         int back = -1;
-        EXPECT_EQ(::pread(b, &back, sizeof(back), i * 4), 4);
+        EXPECT_EQ(::pread(b, &back, sizeof(back), at), 4);
         EXPECT_EQ(back, i);
     }
     EXPECT_CALL_OK(::fsync(a));

@@ -274,7 +274,7 @@ void seekdir_returns_to_the_same_place(const path& dir) {
     DIR* d = ::opendir(dir.c_str());
     ASSERT_NE(d, nullptr);
     for (int i = 0; i < 100; ++i) {
-        ::readdir(d);
+        ASSERT_NE(::readdir(d), nullptr);
     }
     const long place = ::telldir(d);
     const std::string next = ::readdir(d)->d_name;

@@ -208,10 +208,9 @@ TEST(ipi_stress, no_kick_is_lost_to_a_core_that_goes_to_sleep) {
     other.join();
     EXPECT_EQ(t.hits[0], strokes);
     EXPECT_EQ(t.hits[1], strokes);
-    std::printf(
-        "%llu doorbells for %u strokes\n",
-        static_cast<unsigned long long>(t.a.stats().kicks.load() + t.b.stats().kicks.load()),
-        2 * strokes);
+    const std::uint64_t doorbells = t.a.stats().kicks.load() + t.b.stats().kicks.load();
+    std::printf("%llu doorbells for %u strokes\n", static_cast<unsigned long long>(doorbells),
+                2 * strokes);
 }
 
 } // namespace

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <liburing.h>
 #include <poll.h>
+#include <span>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -172,10 +173,10 @@ TEST(ring, big_entries_are_cleared_in_full) {
     for (int turn = 0; turn < 3; ++turn) { // entries come round again
         recorded nop;
         io_uring_sqe& sqe = r->prepare(nop);
-        const std::array<unsigned char, 64> zeros{};
-        EXPECT_EQ(std::memcmp(&sqe + 1, zeros.data(), zeros.size()), 0);
+        const auto beyond = std::as_writable_bytes(std::span(&sqe + 1, 1));
+        EXPECT_TRUE(std::ranges::all_of(beyond, [](std::byte b) { return b == std::byte{}; }));
         io_uring_prep_nop(&sqe);
-        std::memset(static_cast<void*>(&sqe + 1), 0xff, zeros.size());
+        std::ranges::fill(beyond, std::byte{0xff});
         const instant limit = in(5s);
         while (nop.completions == 0 && monotonic_clock().now().before(limit)) {
             r->sleep(&limit);

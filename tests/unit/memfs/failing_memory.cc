@@ -20,8 +20,11 @@ bool stop_failing() {
 }
 
 static void* allocate(std::size_t bytes) {
-    if (allocations_left >= 0 && allocations_left-- == 0) {
-        throw std::bad_alloc();
+    if (allocations_left >= 0) {
+        --allocations_left;
+        if (allocations_left < 0) {
+            throw std::bad_alloc();
+        }
     }
     if (void* memory = std::malloc(bytes != 0 ? bytes : 1)) {
         return memory;

@@ -76,7 +76,6 @@ class uring_channel final : public channel, public lwkt::ingress {
     result<void> make_entries();
     static void completed(lwkt::ring_op& op, int result, std::uint32_t flags);
     void lend(entry& e, wire::uring_cmd command) noexcept;
-    void look_for_next() noexcept;
     void end_entry(int cause) noexcept;
     void tell_end(int cause) noexcept;
 

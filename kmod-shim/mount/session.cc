@@ -163,7 +163,6 @@ session::create(void* server, const operations& ops, const mount_options& o) {
 
     lwkt::runtime_options r;
     r.ring.big_entries = transport->uring;
-    r.ring.prompt_completions = transport->uring; // see uring_channel::reply
     r.cpus =
         o.cores.empty() ? usable_cpus(transport->uring ? limits::cores : dev_cores_max) : o.cores;
     auto runtime = lwkt::runtime::create(r);

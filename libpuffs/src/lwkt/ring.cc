@@ -18,15 +18,13 @@ namespace {
 // Best first; each kernel takes the first that it knows. A ring with one issuer belongs to the thread that enables
 // it, so it is made disabled and enabled by its core (io_uring_setup(2)).
 constexpr unsigned common_flags = IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
-constexpr unsigned one_issuer_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_R_DISABLED |
-                                      IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL;
-using flag_list = std::array<unsigned, 4>;
-constexpr unsigned coop_flags =
-    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL;
-constexpr flag_list deferred_choices{one_issuer_flags | IORING_SETUP_DEFER_TASKRUN, coop_flags,
-                                     IORING_SETUP_SUBMIT_ALL, 0};
-constexpr flag_list prompt_choices{one_issuer_flags | IORING_SETUP_COOP_TASKRUN, coop_flags,
-                                   IORING_SETUP_SUBMIT_ALL, 0};
+constexpr std::array<unsigned, 4> flag_choices{
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+        IORING_SETUP_SUBMIT_ALL | IORING_SETUP_R_DISABLED,
+    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
+    IORING_SETUP_SUBMIT_ALL,
+    0,
+};
 constexpr unsigned completions_per_entry = 4; // completion slots a submission slot
 constexpr int submit_attempts_max = 100000; // of a full submission queue before it counts as broken
 
@@ -151,7 +149,7 @@ result<std::unique_ptr<ring>> ring::create(const ring_options& o) {
     std::unique_ptr<ring> made(new ring);
     implementation& impl = *made->impl_;
     int r = -EINVAL;
-    for (const unsigned choice : o.prompt_completions ? prompt_choices : deferred_choices) {
+    for (const unsigned choice : flag_choices) {
         io_uring_params params{};
         params.flags = choice | common_flags | (o.big_entries ? IORING_SETUP_SQE128 : 0U);
         params.cq_entries = o.entries * completions_per_entry;
@@ -197,10 +195,6 @@ void ring::submit() noexcept {
     impl_->enable();
     const int r = io_uring_submit(&impl_->uring);
     PUFFS_ASSERT(r >= 0 || is_passing(-r), "the kernel refuses submissions");
-}
-
-bool ring::deliver() noexcept {
-    return impl_->deliver();
 }
 
 result<int> ring::keep_file(int fd) noexcept {

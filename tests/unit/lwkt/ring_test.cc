@@ -185,34 +185,6 @@ TEST(ring, big_entries_are_cleared_in_full) {
     }
 }
 
-// A poll completes by task work, which a deferring ring does only when it is polled or slept in.
-TEST(ring, with_prompt_completions_finds_after_any_system_call_what_has_arrived) {
-    auto r = make({.prompt_completions = true});
-    EXPECT_FALSE(r->deliver());
-    pipe_pair p;
-    recorded poll;
-    io_uring_prep_poll_add(&r->prepare(poll), p.ends[0], POLLIN);
-    r->submit();
-    EXPECT_FALSE(r->deliver());
-    ASSERT_EQ(::write(p.ends[1], "x", 1), 1); // a system call that has nothing to do with the ring
-    EXPECT_TRUE(r->deliver());
-    EXPECT_EQ(poll.completions, 1);
-    EXPECT_EQ(poll.result, POLLIN);
-    EXPECT_FALSE(r->deliver());
-}
-
-TEST(ring, without_prompt_completions_holds_back_what_has_arrived_until_it_is_polled) {
-    auto r = make();
-    pipe_pair p;
-    recorded poll;
-    io_uring_prep_poll_add(&r->prepare(poll), p.ends[0], POLLIN);
-    r->submit();
-    ASSERT_EQ(::write(p.ends[1], "x", 1), 1);
-    EXPECT_FALSE(r->deliver());
-    EXPECT_TRUE(r->poll());
-    EXPECT_EQ(poll.completions, 1);
-}
-
 TEST(ring, reads_a_kept_file_by_its_slot_after_its_descriptor_was_closed) {
     auto r = make();
     pipe_pair p;

@@ -2,9 +2,9 @@
 // asynchronous.
 //
 // A user embeds a ring_op in its own object, fills a submission entry, and gets its done function
-// called on the core, inside a critical section, when the completion arrives: by the loop, or by
-// deliver(). Submission is deferred: all entries prepared in one turn go to the kernel with the
-// core's next enter, together with the wait (one system call), unless submit() sends them before.
+// called on the core's loop when the completion arrives. Submission is deferred: all entries
+// prepared in one turn go to the kernel with the core's next enter, together with the wait (one
+// system call), unless submit() sends them before.
 //
 // Units:      entries: submission slots, power of two. When all are taken prepare() submits what is
 //             there first.
@@ -36,10 +36,6 @@ struct ring_op {
 struct ring_options {
     unsigned entries = 256;
     bool big_entries = false; // 128-byte submission entries, for FUSE over io_uring
-    // Completions arrive on the way back from any system call of the core, so that deliver() finds them after a
-    // submit(). The price: a blocking call of the core may end early where it does not restart, as epoll_wait(2) with
-    // EINTR. Without it they wait for poll() and sleep(), which end a sleep sooner (0.2 us of 8, measured).
-    bool prompt_completions = false;
 };
 
 class ring final : public event_source {
@@ -55,8 +51,6 @@ class ring final : public event_source {
     void cancel(ring_op& op);
     // Hands prepared entries to the kernel without waiting.
     void submit() noexcept;
-    // Delivers what has arrived, without a system call; true if there was anything. Requires: a critical section.
-    bool deliver() noexcept;
     // Registers a descriptor, so that the kernel need not look it up and count its users with each entry: the entry
     // names the slot and has IOSQE_FIXED_FILE. The ring holds the file open until drop_file() or its own end.
     // Returns: the slot. Errors: emfile when all kept_files_max are taken; what the kernel says. Blocks: the core, as

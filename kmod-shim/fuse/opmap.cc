@@ -231,9 +231,11 @@ void opmap::implementation::close(msg::cookie node, std::uint64_t handle, std::u
     mount.msgmem_release(p);
 }
 
-// An INTERRUPT may be read on a core that never saw its request (spec X3). The kernel queues it only after a channel
-// has read the request, and a core enters a request into its table before it serves another core's message: so a core
-// that does not have the request when the message comes has answered it, and the kernel need not be asked to try again.
+// An INTERRUPT may be read on a core that never saw its request (spec X3). On /dev/fuse the kernel queues it only after
+// a channel has read the request, and a core enters a request into its table before it serves another core's message:
+// so a core that does not have the request when the message comes has answered it, and the kernel need not be asked to
+// try again. On io_uring the request may still lie in an entry that its core has not taken up: then the interrupt
+// passes it by, and the caller waits for the operation.
 // What removes an object whose open failed is not the caller's to interrupt: the object would stay.
 void opmap::implementation::interrupt(frame& f) {
     const std::uint64_t unique = f.op.in<wire::interrupt_in>().unique;

@@ -45,9 +45,9 @@ struct uring_channel_options {
 
 class uring_channel final : public channel, public lwkt::ingress {
   public:
-    // `fd`: a descriptor of the connection that outlives the channel; best of no other channel, because each command
-    // counts its users. `ring` has big entries. `ended`: called once, on the core, when no more requests will come:
-    // with the errno that ended the channel (enotconn: unmounted or aborted), or with 0 after close().
+    // `fd`: a descriptor of the connection that outlives the channel; the ring keeps its file from open() to the end,
+    // so that no command looks it up. `ring` has big entries. `ended`: called once, on the core, when no more requests
+    // will come: with the errno that ended the channel (enotconn: unmounted or aborted), or with 0 after close().
     [[nodiscard]] static result<std::unique_ptr<uring_channel>>
     create(int fd, lwkt::core& core, lwkt::ring& ring, opmap& map, const uring_channel_options& o,
            std::function<void(int cause)> ended);

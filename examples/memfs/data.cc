@@ -21,8 +21,8 @@ std::uint32_t data::capacity_for(std::uint32_t needed) {
     return std::max(capacity_min, std::bit_ceil(needed));
 }
 
-// Gives the chunk its larger memory, which is zeroed: what was a hole reads as zeros.
-void data::enlarge(chunk& c, std::unique_ptr<std::byte[]> memory, std::uint32_t capacity) {
+// Gives the chunk its larger memory, behind whose first capacity bytes is what shall be there.
+void data::enlarge(chunk& c, block memory, std::uint32_t capacity) {
     if (c.capacity != 0) {
         std::memcpy(memory.get(), c.memory.get(), c.capacity);
     }
@@ -30,30 +30,36 @@ void data::enlarge(chunk& c, std::unique_ptr<std::byte[]> memory, std::uint32_t 
     c.capacity = capacity;
 }
 
-// The chunk of this number with memory for its first `needed` bytes; null, and nothing changed, when there is no space.
-data::chunk* data::chunk_for(std::uint64_t number, std::uint32_t needed) {
-    auto it = chunks_.find(number);
-    const std::uint32_t before = it == chunks_.end() ? 0 : it->second.capacity;
-    if (needed <= before) {
-        return &it->second;
+// The chunk of this number with memory for its bytes up to `to`, of which those from `from` on are about to be written;
+// the end, and nothing changed, when there is no space. `at`: the first chunk that is not before it.
+data::chunk_map::iterator data::chunk_for(chunk_map::iterator at, std::uint64_t number,
+                                          std::uint32_t from, std::uint32_t to) {
+    const bool there = at != chunks_.end() && at->first == number;
+    const std::uint32_t before = there ? at->second.capacity : 0;
+    if (to <= before) {
+        return at;
     }
-    const std::uint32_t capacity = capacity_for(needed);
-    reservation cost(space_, capacity - before + (before == 0 ? chunk_overhead_bytes : 0));
+    const std::uint32_t capacity = capacity_for(to);
+    reservation cost(space_, capacity - before + (there ? 0 : chunk_overhead_bytes));
     if (!cost) {
-        return nullptr;
+        return chunks_.end();
     }
     try {
-        auto memory = std::make_unique<std::byte[]>(capacity);
-        if (it == chunks_.end()) {
-            it = chunks_.try_emplace(number).first;
+        block memory(pool_, capacity);
+        if (!memory.made_zeroed()) { // what was a hole, and stays one, reads as zeros
+            std::memset(memory.get() + before, 0, from > before ? from - before : 0);
+            std::memset(memory.get() + to, 0, capacity - to);
         }
-        enlarge(it->second, std::move(memory), capacity);
+        if (!there) {
+            at = chunks_.try_emplace(at, number);
+        }
+        enlarge(at->second, std::move(memory), capacity);
     } catch (const std::bad_alloc&) {
-        return nullptr;
+        return chunks_.end();
     }
     allocated_ += capacity - before;
     cost.keep();
-    return &it->second;
+    return at;
 }
 
 data::chunk_map::iterator data::release(chunk_map::iterator it) {
@@ -93,16 +99,18 @@ std::size_t data::read(std::span<std::byte> into, std::uint64_t offset) const {
 
 puffs::result<std::size_t> data::write(std::span<const std::byte> from, std::uint64_t offset) {
     std::size_t done = 0;
+    auto it = chunks_.lower_bound(offset / chunk_bytes);
     while (done < from.size()) {
         const std::uint64_t at = offset + done;
         const auto within = static_cast<std::uint32_t>(at % chunk_bytes);
         const auto part = static_cast<std::uint32_t>(
             std::min<std::uint64_t>(from.size() - done, chunk_bytes - within));
-        chunk* const c = chunk_for(at / chunk_bytes, within + part);
-        if (c == nullptr) {
+        it = chunk_for(it, at / chunk_bytes, within, within + part);
+        if (it == chunks_.end()) {
             break;
         }
-        std::memcpy(c->memory.get() + within, from.data() + done, part);
+        std::memcpy(it->second.memory.get() + within, from.data() + done, part);
+        ++it;
         done += part;
         set_size_at_least(at + part);
     }
@@ -151,8 +159,11 @@ data::chunk_map data::make_missing(std::uint64_t first, std::uint64_t last,
         const std::uint32_t wanted = number == last ? last_capacity : chunk_bytes;
         const bool there = have != chunks_.end() && have->first == number;
         if (!there || have->second.capacity < wanted) {
-            fresh.try_emplace(fresh.end(), number,
-                              chunk{std::make_unique<std::byte[]>(wanted), wanted});
+            block memory(pool_, wanted);
+            if (!memory.made_zeroed()) {
+                std::memset(memory.get(), 0, wanted);
+            }
+            fresh.try_emplace(fresh.end(), number, chunk{std::move(memory), wanted});
         }
         if (there) {
             ++have;

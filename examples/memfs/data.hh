@@ -3,26 +3,26 @@
 //
 // Units:      bytes. A chunk's capacity is a power of two from 1 KiB to 64 KiB; what lies behind it
 //             in the chunk is a hole.
-// Ownership:  owns its memory, charged to a space that outlives it.
+// Ownership:  owns its memory, charged to a space that outlives it; whole chunks come from a pool that does too.
 // Threading:  one user at a time (the node's lock).
 // Errors:     enospc: the space is used up, or the machine has no memory; nothing has changed then but for the part
 //             that reports itself as written.
 #pragma once
 
+#include "memfs/blocks.hh"
 #include "memfs/space.hh"
 #include "puffs/base/error.hh"
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <span>
 
 namespace memfs {
 
 class data {
   public:
-    explicit data(space& s) : space_(s) {}
+    data(space& s, pool& p) : space_(s), pool_(p) {}
     ~data() { truncate(0); }
     data(const data&) = delete;
     data& operator=(const data&) = delete;
@@ -49,17 +49,18 @@ class data {
     [[nodiscard]] puffs::result<std::uint64_t> next_hole(std::uint64_t offset) const;
 
   private:
-    static constexpr std::uint64_t chunk_bytes = 65536;
+    static constexpr std::uint64_t chunk_bytes = pool::block_bytes;
     static constexpr std::uint32_t capacity_min = 1024;
     struct chunk {
-        std::unique_ptr<std::byte[]> memory;
+        block memory;
         std::uint32_t capacity = 0;
     };
     using chunk_map = std::map<std::uint64_t, chunk>; // by number of the chunk
 
     static std::uint32_t capacity_for(std::uint32_t needed);
-    static void enlarge(chunk& c, std::unique_ptr<std::byte[]> memory, std::uint32_t capacity);
-    chunk* chunk_for(std::uint64_t number, std::uint32_t needed);
+    static void enlarge(chunk& c, block memory, std::uint32_t capacity);
+    chunk_map::iterator chunk_for(chunk_map::iterator at, std::uint64_t number, std::uint32_t from,
+                                  std::uint32_t to);
     [[nodiscard]] std::uint64_t missing(std::uint64_t first, std::uint64_t last,
                                         std::uint32_t last_capacity) const;
     [[nodiscard]] chunk_map make_missing(std::uint64_t first, std::uint64_t last,
@@ -69,6 +70,7 @@ class data {
     chunk_map::iterator release(chunk_map::iterator it);
 
     space& space_;
+    pool& pool_;
     chunk_map chunks_;
     std::uint64_t size_ = 0;
     std::uint64_t allocated_ = 0;

@@ -101,6 +101,7 @@ class memfs {
     static void reparent(inode& i, inode& from, inode& to);
 
     space space_;
+    pool pool_;
     std::atomic<std::uint64_t> next_ino_{1};
     std::atomic<std::uint64_t> inodes_{0};
     puffs::lwkt::mutex

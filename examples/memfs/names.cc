@@ -44,7 +44,7 @@ std::unique_ptr<inode> memfs::make_inode(const inode* dir, const puffs::make_req
     }
     i->atime = i->mtime = i->ctime = now();
     if (i->type() == vtype::reg) {
-        i->contents = std::make_unique<data>(space_);
+        i->contents = std::make_unique<data>(space_, pool_);
     } else if (i->type() == vtype::dir) {
         i->names = std::make_unique<directory>();
         i->nlink = 2;

@@ -26,7 +26,8 @@ class data_test : public testing::Test {
     }
 
     space s{1024 * 1024};
-    data d{s};
+    pool p;
+    data d{s, p};
 };
 
 TEST_F(data_test, allocation_past_the_limit_changes_nothing) {
@@ -67,7 +68,7 @@ TEST_F(data_test, allocation_charges_what_it_adds_and_keeps_what_is_there) {
 
 TEST_F(data_test, exactly_the_limit_can_be_allocated) {
     space exact(4 * (chunk + 80));
-    data all(exact);
+    data all(exact, p);
     EXPECT_EQ(all.allocate(0, 4 * chunk + 1).error(), error(ENOSPC));
     EXPECT_TRUE(all.allocate(0, 4 * chunk));
     EXPECT_EQ(exact.used(), exact.limit());
@@ -97,6 +98,23 @@ TEST_F(data_test, a_write_that_meets_the_limit_reports_its_part) {
     EXPECT_EQ(d.allocated(), *done);
     EXPECT_EQ(d.write(std::as_bytes(std::span(much)), 4 * much.size()).error(), error(ENOSPC));
     EXPECT_EQ(d.size(), *done);
+}
+
+TEST_F(data_test, memory_that_is_used_again_reads_as_zeros_where_nothing_was_written) {
+    for (int round = 0; round < 2; ++round) { // the first one's memory is new
+        put("a", 5000);                       // in a chunk of 8 KiB
+        put("b", 40000);                      // and of 64
+        put("c", chunk + 65535);
+        ASSERT_TRUE(d.allocate(2 * chunk, chunk));
+        d.set_size_at_least(3 * chunk);
+        std::string wanted(3 * chunk, '\0');
+        wanted[5000] = 'a';
+        wanted[40000] = 'b';
+        wanted[chunk + 65535] = 'c';
+        EXPECT_EQ(text(0, 3 * chunk), wanted) << "round " << round;
+        put(std::string(3 * chunk, 'x'), 0);
+        d.truncate(0);
+    }
 }
 
 } // namespace

@@ -152,7 +152,7 @@ std::uint64_t data::missing(std::uint64_t first, std::uint64_t last,
 
 // Zeroed chunks for all of them that have less than they need.
 data::chunk_map data::make_missing(std::uint64_t first, std::uint64_t last,
-                                   std::uint32_t last_capacity) const {
+                                   std::uint32_t last_capacity, pause between) const {
     chunk_map fresh;
     auto have = chunks_.lower_bound(first);
     for (std::uint64_t number = first; number <= last; ++number) {
@@ -164,6 +164,7 @@ data::chunk_map data::make_missing(std::uint64_t first, std::uint64_t last,
                 std::memset(memory.get(), 0, wanted);
             }
             fresh.try_emplace(fresh.end(), number, chunk{std::move(memory), wanted});
+            between();
         }
         if (there) {
             ++have;
@@ -187,12 +188,16 @@ void data::take_over(chunk_map fresh) {
     }
 }
 
-puffs::result<void> data::allocate(std::uint64_t offset, std::uint64_t length) {
+puffs::result<void> data::allocate(std::uint64_t offset, std::uint64_t length, pause between) {
     if (length == 0) {
         return {};
     }
     if (length > std::numeric_limits<std::uint64_t>::max() - offset) {
         return fail(EFBIG);
+    }
+    if (length > space_.limit()) {
+        return fail(
+            ENOSPC); // reckoned in chunks and what they cost it could pass all that 64 bits can say
     }
     const std::uint64_t first = offset / chunk_bytes;
     const std::uint64_t last = (offset + length - 1) / chunk_bytes;
@@ -204,7 +209,7 @@ puffs::result<void> data::allocate(std::uint64_t offset, std::uint64_t length) {
         return fail(ENOSPC);
     }
     try {
-        take_over(make_missing(first, last, last_capacity));
+        take_over(make_missing(first, last, last_capacity, between));
     } catch (const std::bad_alloc&) {
         return fail(ENOSPC);
     }
@@ -212,7 +217,7 @@ puffs::result<void> data::allocate(std::uint64_t offset, std::uint64_t length) {
     return {};
 }
 
-void data::clear(std::uint64_t offset, std::uint64_t length, bool release_whole) {
+void data::clear(std::uint64_t offset, std::uint64_t length, bool release_whole, pause between) {
     const std::uint64_t end =
         offset + std::min(length, std::numeric_limits<std::uint64_t>::max() - offset);
     for (auto it = chunks_.lower_bound(offset / chunk_bytes); it != chunks_.end();) {
@@ -229,6 +234,7 @@ void data::clear(std::uint64_t offset, std::uint64_t length, bool release_whole)
         if (from < it->second.capacity) {
             const std::uint64_t stop = std::min<std::uint64_t>(to, it->second.capacity);
             std::memset(it->second.memory.get() + from, 0, static_cast<std::size_t>(stop - from));
+            between();
         }
         ++it;
     }

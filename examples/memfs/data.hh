@@ -22,6 +22,11 @@ namespace memfs {
 
 class data {
   public:
+    // Called after each chunk that an operation fills with zeros, which may be very many; it may let other light
+    // threads of the core run, as long as they leave this object alone.
+    using pause = void (*)();
+    static void no_pause() {}
+
     data(space& s, pool& p) : space_(s), pool_(p) {}
     ~data() { truncate(0); }
     data(const data&) = delete;
@@ -38,12 +43,17 @@ class data {
     void truncate(std::uint64_t size);
     // Memory for the range, zeroed where it was a hole; the size does not change. All or nothing.
     // Errors: enospc; efbig the range ends behind all that an offset can say.
-    puffs::result<void> allocate(std::uint64_t offset, std::uint64_t length);
+    puffs::result<void> allocate(std::uint64_t offset, std::uint64_t length,
+                                 pause between = no_pause);
     void set_size_at_least(std::uint64_t size) noexcept { size_ = size > size_ ? size : size_; }
     // The range becomes a hole (whole chunks) or zeros (parts of chunks).
-    void punch(std::uint64_t offset, std::uint64_t length) { clear(offset, length, true); }
+    void punch(std::uint64_t offset, std::uint64_t length) {
+        clear(offset, length, true, no_pause);
+    }
     // The range becomes zeros; its memory stays.
-    void zero(std::uint64_t offset, std::uint64_t length) { clear(offset, length, false); }
+    void zero(std::uint64_t offset, std::uint64_t length, pause between = no_pause) {
+        clear(offset, length, false, between);
+    }
     // The first data or hole at or after offset; enxio beyond the end.
     [[nodiscard]] puffs::result<std::uint64_t> next_data(std::uint64_t offset) const;
     [[nodiscard]] puffs::result<std::uint64_t> next_hole(std::uint64_t offset) const;
@@ -64,9 +74,9 @@ class data {
     [[nodiscard]] std::uint64_t missing(std::uint64_t first, std::uint64_t last,
                                         std::uint32_t last_capacity) const;
     [[nodiscard]] chunk_map make_missing(std::uint64_t first, std::uint64_t last,
-                                         std::uint32_t last_capacity) const;
+                                         std::uint32_t last_capacity, pause between) const;
     void take_over(chunk_map fresh);
-    void clear(std::uint64_t offset, std::uint64_t length, bool release_whole);
+    void clear(std::uint64_t offset, std::uint64_t length, bool release_whole, pause between);
     chunk_map::iterator release(chunk_map::iterator it);
 
     space& space_;

@@ -1,5 +1,6 @@
 // Data: reading, writing, holes.
 #include "memfs/memfs.hh"
+#include "puffs/lwkt/sched.hh"
 
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -8,6 +9,18 @@
 namespace memfs {
 
 using puffs::fail;
+
+namespace {
+
+// Other requests of the core get their turn: zeroing gigabytes takes longer than a caller likes to wait. What runs is
+// nothing of this node, which is locked.
+void let_others_run() {
+    if (puffs::lwkt::thread::current_or_null() != nullptr) {
+        puffs::lwkt::yield();
+    }
+}
+
+} // namespace
 
 // Pages that the kernel has are right until somebody writes through it: nobody else changes a file of ours.
 memfs::result<puffs::open_reply> memfs::open(cc&, node& n, int) {
@@ -85,7 +98,7 @@ memfs::result<void> memfs::fallocate(cc& c, node& n, int mode, std::uint64_t off
     const bool keep_size = (mode & FALLOC_FL_KEEP_SIZE) != 0;
     switch (mode & ~FALLOC_FL_KEEP_SIZE) {
     case 0:
-        if (auto allocated = i.contents->allocate(offset, length); !allocated) {
+        if (auto allocated = i.contents->allocate(offset, length, let_others_run); !allocated) {
             return allocated;
         }
         break;
@@ -96,10 +109,10 @@ memfs::result<void> memfs::fallocate(cc& c, node& n, int mode, std::uint64_t off
         i.contents->punch(offset, length);
         break;
     case FALLOC_FL_ZERO_RANGE:
-        if (auto allocated = i.contents->allocate(offset, length); !allocated) {
+        if (auto allocated = i.contents->allocate(offset, length, let_others_run); !allocated) {
             return allocated; // with the data as it was
         }
-        i.contents->zero(offset, length);
+        i.contents->zero(offset, length, let_others_run);
         break;
     default:
         return fail(EOPNOTSUPP);

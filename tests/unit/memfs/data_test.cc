@@ -100,6 +100,20 @@ TEST_F(data_test, a_write_that_meets_the_limit_reports_its_part) {
     EXPECT_EQ(d.size(), *done);
 }
 
+// A range whose cost in chunks is 2^64 and a little: no more than the limit, if it is reckoned in 64 bits.
+TEST_F(data_test, a_range_whose_cost_passes_64_bits_is_refused) {
+    put("text", 0);
+    const auto used = s.used();
+    const std::uint64_t chunks = std::numeric_limits<std::uint64_t>::max() / (chunk + 80) + 1;
+    static bool began;
+    began = false;
+    const auto notice = [] { began = true; };
+    EXPECT_EQ(d.allocate(0, chunks * chunk + 1, notice).error(), error(ENOSPC));
+    EXPECT_EQ(d.allocate(chunk, chunks * chunk + 1, notice).error(), error(ENOSPC));
+    EXPECT_FALSE(began);
+    EXPECT_EQ(s.used(), used);
+}
+
 TEST_F(data_test, memory_that_is_used_again_reads_as_zeros_where_nothing_was_written) {
     for (int round = 0; round < 2; ++round) { // the first one's memory is new
         put("a", 5000);                       // in a chunk of 8 KiB
@@ -115,6 +129,16 @@ TEST_F(data_test, memory_that_is_used_again_reads_as_zeros_where_nothing_was_wri
         put(std::string(3 * chunk, 'x'), 0);
         d.truncate(0);
     }
+}
+
+TEST_F(data_test, filling_with_zeros_pauses_after_each_chunk) {
+    static int pauses;
+    pauses = 0;
+    const auto count = [] { ++pauses; };
+    ASSERT_TRUE(d.allocate(0, 5 * chunk, count));
+    EXPECT_EQ(pauses, 5);
+    d.zero(10, 3 * chunk, count);
+    EXPECT_EQ(pauses, 5 + 4);
 }
 
 } // namespace

@@ -34,9 +34,16 @@ static void* allocate(std::size_t bytes) {
 
 } // namespace memfs
 
-// operator new[] and the nothrow forms come here too.
+// operator new[] comes here too; so does the nothrow form in the C++ library, but a sanitizer has one of its own.
 void* operator new(std::size_t bytes) {
     return memfs::allocate(bytes);
+}
+void* operator new(std::size_t bytes, const std::nothrow_t& /*unused*/) noexcept {
+    try {
+        return memfs::allocate(bytes);
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
 }
 void operator delete(void* memory) noexcept {
     std::free(memory);

@@ -4,6 +4,7 @@
 #include "puffs/base/limits.hh"
 #include "puffs/msg/dirent.hh"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <limits>
@@ -14,15 +15,22 @@ namespace {
 
 using msg::vn_op;
 using msg::vtype;
-using verdict = std::optional<refusal>;
+using verdict = const refusal*;
 using bytes = std::span<const std::byte>;
 
 constexpr std::uint64_t offset_max = std::numeric_limits<std::int64_t>::max();
 constexpr std::uint32_t second_ns = 1'000'000'000;
 
-verdict protocol_error(const char* text) {
-    return refusal{EPROTO, EPROTO, text};
-}
+template <std::size_t N>
+struct sentence {
+    char text[N]{};
+    // NOLINTNEXTLINE(google-explicit-constructor): so that a literal can be the argument of a template
+    consteval sentence(const char (&literal)[N]) { std::copy_n(literal, N, text); }
+};
+
+// A refusal is a constant of the program, so that a verdict is a pointer and most of them null.
+template <sentence S, int Rv = EPROTO>
+constexpr refusal refused{Rv, EPROTO, S.text};
 
 bool is_time(const msg::time_point& t) {
     return t.nsec < second_ns;
@@ -30,26 +38,26 @@ bool is_time(const msg::time_point& t) {
 
 verdict check_attributes(const msg::attr& va, const msg::ttl& valid) {
     if (!msg::is_node_type(msg::vtype_of(va.mode))) {
-        return protocol_error("a node without a type");
+        return &refused<"a node without a type">;
     }
     if (va.size > offset_max) {
-        return protocol_error("a size beyond every file");
+        return &refused<"a size beyond every file">;
     }
     if (!is_time(va.atime) || !is_time(va.mtime) || !is_time(va.ctime) || valid.nsec >= second_ns) {
-        return protocol_error("a time with more nanoseconds than a second has");
+        return &refused<"a time with more nanoseconds than a second has">;
     }
-    return std::nullopt;
+    return nullptr;
 }
 
 verdict check_node(const msg::newinfo& made, msg::cookie parent) {
     if (made.node == msg::cookie::root) {
-        return protocol_error("the root under a name");
+        return &refused<"the root under a name">;
     }
     if (made.node == parent) {
-        return protocol_error("a directory as its own child");
+        return &refused<"a directory as its own child">;
     }
     if (made.entry_ttl.nsec >= second_ns) {
-        return protocol_error("a time-out with more nanoseconds than a second has");
+        return &refused<"a time-out with more nanoseconds than a second has">;
     }
     return check_attributes(made.va, made.attr_ttl);
 }
@@ -58,23 +66,23 @@ verdict check_lookup(const question& q, const msg::arguments& a, bytes /*out*/) 
     const msg::newinfo& made = a.lookup.made;
     if (made.node == msg::cookie::none) { // the name does not exist
         return made.entry_ttl.nsec < second_ns
-                   ? std::nullopt
-                   : protocol_error("a time-out with more nanoseconds than a second has");
+                   ? nullptr
+                   : &refused<"a time-out with more nanoseconds than a second has">;
     }
     return check_node(made, q.node);
 }
 
 verdict check_made(const question& q, const msg::newinfo& made, vtype wanted) {
     if (made.node == msg::cookie::none) {
-        return refusal{EOPNOTSUPP, EPROTO, "a new node without a cookie"};
+        return &refused<"a new node without a cookie", EOPNOTSUPP>;
     }
-    if (verdict v = check_node(made, q.node)) {
+    if (const verdict v = check_node(made, q.node)) {
         return v;
     }
     if (msg::vtype_of(made.va.mode) != wanted) {
-        return protocol_error("a new node of another type than asked");
+        return &refused<"a new node of another type than asked">;
     }
-    return std::nullopt;
+    return nullptr;
 }
 
 // mknod makes a regular file where no type is asked, as mknod(2) has it.
@@ -86,31 +94,31 @@ vtype type_asked(const question& q) {
 // `done` bytes were produced into `out`, at most `room`.
 verdict check_produced(std::uint32_t done, std::size_t room, std::size_t out_bytes) {
     if (done > room) {
-        return protocol_error("more bytes than were asked for");
+        return &refused<"more bytes than were asked for">;
     }
     if (done != out_bytes) {
-        return protocol_error("another number of bytes than the reply says");
+        return &refused<"another number of bytes than the reply says">;
     }
-    return std::nullopt;
+    return nullptr;
 }
 
 verdict check_directory(const question& q, std::span<const std::byte> out) {
     while (!out.empty()) {
         const auto entry = msg::read_dirent(out, q.plus);
         if (!entry) {
-            return protocol_error("a directory entry that is none");
+            return &refused<"a directory entry that is none">;
         }
         if (q.plus && entry->made.node != msg::cookie::none) {
             if (entry->name == "." || entry->name == "..") {
-                return protocol_error("a node for . or ..");
+                return &refused<"a node for . or ..">;
             }
-            if (verdict v = check_node(entry->made, q.node)) {
+            if (const verdict v = check_node(entry->made, q.node)) {
                 return v;
             }
         }
         out = out.subspan(entry->bytes);
     }
-    return std::nullopt;
+    return nullptr;
 }
 
 verdict check_extattr(const question& q, const msg::extattr_args& a, std::size_t out_bytes,
@@ -119,9 +127,9 @@ verdict check_extattr(const question& q, const msg::extattr_args& a, std::size_t
         return check_produced(a.done, q.size, out_bytes);
     }
     if (a.done > bytes_max) {
-        return protocol_error("an attribute longer than any");
+        return &refused<"an attribute longer than any">;
     }
-    return out_bytes == 0 ? std::nullopt : protocol_error("a value where its length was asked for");
+    return out_bytes == 0 ? nullptr : &refused<"a value where its length was asked for">;
 }
 
 // One function an operation, where it answers anything that can be wrong.
@@ -140,7 +148,7 @@ verdict check_symlink(const question& q, const msg::arguments& a, bytes /*out*/)
 }
 verdict check_link(const question& q, const msg::arguments& a, bytes /*out*/) {
     if (a.link.made.node != q.target) {
-        return protocol_error("a link to another node");
+        return &refused<"a link to another node">;
     }
     return check_node(a.link.made, q.node);
 }
@@ -152,22 +160,20 @@ verdict check_setattr(const question& /*q*/, const msg::arguments& a, bytes /*ou
 }
 verdict check_open(const question& /*q*/, const msg::arguments& a, bytes /*out*/) {
     return (a.open.result_bits & ~std::uint32_t{msg::open_bits_all}) == 0
-               ? std::nullopt
-               : protocol_error("an answer to open that does not exist");
+               ? nullptr
+               : &refused<"an answer to open that does not exist">;
 }
 verdict check_read(const question& q, const msg::arguments& a, bytes out) {
     return check_produced(a.io.done, q.size, out.size());
 }
 verdict check_write(const question& q, const msg::arguments& a, bytes /*out*/) {
-    return a.io.done <= q.size ? std::nullopt
-                               : protocol_error("more bytes written than were offered");
+    return a.io.done <= q.size ? nullptr : &refused<"more bytes written than were offered">;
 }
 verdict check_seek(const question& /*q*/, const msg::arguments& a, bytes /*out*/) {
-    return a.seek.offset <= offset_max ? std::nullopt
-                                       : protocol_error("an offset beyond every file");
+    return a.seek.offset <= offset_max ? nullptr : &refused<"an offset beyond every file">;
 }
 verdict check_readdir(const question& q, const msg::arguments& a, bytes out) {
-    if (verdict v = check_produced(a.io.done, q.size, out.size())) {
+    if (const verdict v = check_produced(a.io.done, q.size, out.size())) {
         return v;
     }
     return check_directory(q, out);
@@ -238,11 +244,10 @@ const rule& rule_of(const question& q) {
 
 verdict name_one(const msg::newinfo& made, vnode_table::claim c, vnode_table& nodes) {
     if (made.node == msg::cookie::none || nodes.name(made.node, c)) {
-        return std::nullopt;
+        return nullptr;
     }
-    return protocol_error(c == vnode_table::claim::fresh
-                              ? "a new node with the cookie of a live one"
-                              : "a cookie whose slot belongs to another node");
+    return c == vnode_table::claim::fresh ? &refused<"a new node with the cookie of a live one">
+                                          : &refused<"a cookie whose slot belongs to another node">;
 }
 
 // The first of the entries in `rest`, which check_directory() has accepted.
@@ -254,7 +259,7 @@ msg::dirent_view accepted_entry(bytes rest) {
 
 verdict name_entries(bytes all, vnode_table& nodes) {
     std::size_t at = 0;
-    verdict v;
+    verdict v = nullptr;
     while (at < all.size()) {
         const auto entry = accepted_entry(all.subspan(at));
         v = name_one(entry.made, vnode_table::claim::existing, nodes);
@@ -264,7 +269,7 @@ verdict name_entries(bytes all, vnode_table& nodes) {
         at += entry.bytes;
     }
     if (!v) {
-        return std::nullopt;
+        return nullptr;
     }
     for (std::size_t undo = 0; undo < at;) {
         const auto entry = accepted_entry(all.subspan(undo));
@@ -272,6 +277,25 @@ verdict name_entries(bytes all, vnode_table& nodes) {
         undo += entry.bytes;
     }
     return v;
+}
+
+verdict name_those(names named, const question& q, const msg::arguments& a, bytes out,
+                   vnode_table& nodes) {
+    switch (named) {
+    case names::nothing:
+        return nullptr;
+    case names::found:
+        return name_one(a.lookup.made, vnode_table::claim::existing, nodes);
+    case names::created:
+        return name_one(a.make.made, vnode_table::claim::existing, nodes);
+    case names::made:
+        return name_one(a.make.made, vnode_table::claim::fresh, nodes);
+    case names::linked:
+        return name_one(a.link.made, vnode_table::claim::existing, nodes);
+    case names::entries:
+        return q.plus ? name_entries(out, nodes) : nullptr;
+    }
+    return nullptr;
 }
 
 } // namespace
@@ -285,27 +309,14 @@ void remember_arguments(question& q, const msg::arguments& a) noexcept {
 verdict check_values(const question& q, const msg::arguments& a, bytes out) {
     const rule& r = rule_of(q);
     if (!out.empty() && !r.bytes_out) {
-        return protocol_error("bytes that nobody asked for");
+        return &refused<"bytes that nobody asked for">;
     }
-    return r.check != nullptr ? r.check(q, a, out) : std::nullopt;
+    return r.check != nullptr ? r.check(q, a, out) : nullptr;
 }
 
 verdict name_nodes(const question& q, const msg::arguments& a, bytes out, vnode_table& nodes) {
-    switch (rule_of(q).nodes) {
-    case names::nothing:
-        return std::nullopt;
-    case names::found:
-        return name_one(a.lookup.made, vnode_table::claim::existing, nodes);
-    case names::created:
-        return name_one(a.make.made, vnode_table::claim::existing, nodes);
-    case names::made:
-        return name_one(a.make.made, vnode_table::claim::fresh, nodes);
-    case names::linked:
-        return name_one(a.link.made, vnode_table::claim::existing, nodes);
-    case names::entries:
-        return q.plus ? name_entries(out, nodes) : std::nullopt;
-    }
-    return std::nullopt;
+    const names named = rule_of(q).nodes;
+    return named == names::nothing ? nullptr : name_those(named, q, a, out, nodes);
 }
 
 void each_named(const question& q, const msg::arguments& a, bytes out,

@@ -11,7 +11,6 @@
 #include "vnode_table.hh"
 
 #include <cstddef>
-#include <optional>
 #include <span>
 
 namespace puffs::kmod {
@@ -29,12 +28,12 @@ struct refusal {
 // remember_arguments - those arguments of a node operation that check_values needs later.
 void remember_arguments(question& q, const msg::arguments& a) noexcept;
 
-// check_values - of a reply without error. `out`: the bytes it carried.
-[[nodiscard]] std::optional<refusal> check_values(const question& q, const msg::arguments& a,
-                                                  std::span<const std::byte> out);
+// check_values - of a reply without error: null, or why it is refused (static). `out`: the bytes it carried.
+[[nodiscard]] const refusal* check_values(const question& q, const msg::arguments& a,
+                                          std::span<const std::byte> out);
 // name_nodes - counts the nodes that a checked reply names; all or, when it is refused, none.
-[[nodiscard]] std::optional<refusal> name_nodes(const question& q, const msg::arguments& a,
-                                                std::span<const std::byte> out, vnode_table& nodes);
+[[nodiscard]] const refusal* name_nodes(const question& q, const msg::arguments& a,
+                                        std::span<const std::byte> out, vnode_table& nodes);
 
 // each_named - calls f for every node that a checked reply names.
 void each_named(const question& q, const msg::arguments& a, std::span<const std::byte> out,

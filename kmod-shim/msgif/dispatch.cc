@@ -61,7 +61,7 @@ void shard::give_back(const question& q, const msg::request& r, std::span<const 
                       std::size_t length, int rv) {
     const bool told = rv == 0 && length == sizeof r + out.size() && class_of(r) == q.opclass &&
                       r.head.optype == q.optype;
-    if (!told || check_values(q, r.args, out)) {
+    if (!told || check_values(q, r.args, out) != nullptr) {
         return;
     }
     each_named(
@@ -137,11 +137,11 @@ void shard::reply(park& p, const msg::request& r, std::span<const std::byte> out
     h.setbacks &= msg::setback_all;
     if (rv == 0) {
         const auto believed = p.delivery_.data.out.first(out.size());
-        auto wrong = check_values(q, p.req_.args, believed);
-        if (!wrong) {
+        const refusal* wrong = check_values(q, p.req_.args, believed);
+        if (wrong == nullptr) {
             wrong = name_nodes(q, p.req_.args, believed, mount_.impl_->nodes);
         }
-        if (wrong) {
+        if (wrong != nullptr) {
             refuse(p, wrong->rv, wrong->reported, wrong->text);
             return;
         }

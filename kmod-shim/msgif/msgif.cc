@@ -61,12 +61,13 @@ park* puffs_mount::msgmem_alloc(bool cansleep) {
                  "a park is waited for where sleeping is forbidden");
     shard& s = here();
     for (;;) {
-        std::uint64_t generation = s.free_waiters.generation();
+        std::uint64_t generation = 0;
         {
             const ipi::crit_section crit;
             if (park* const p = s.take_free(); p != nullptr || !cansleep) {
                 return p;
             }
+            generation = s.free_waiters.generation();
             ++s.free_waiters_count;
         }
         const user u(s);

@@ -60,13 +60,6 @@ shard* puffs_mount::implementation::home_of(std::uint64_t id) noexcept {
     return core < shards.size() ? shards[core].get() : nullptr;
 }
 
-void shard::assert_mine(const park& p) const noexcept {
-    PUFFS_DEBUG_ASSERT(p.home_ == home_ && ipi::cpu::current().id() == home_,
-                       "a park is touched on a core that is not its home");
-    PUFFS_DEBUG_ASSERT(p.refs_ > 0, "a park is used after it was freed");
-    static_cast<void>(p);
-}
-
 // ---- pool
 
 bool shard::grow() noexcept {
@@ -112,13 +105,7 @@ park* shard::take_free() noexcept {
     return &p;
 }
 
-void shard::drop(park& p, unsigned references) noexcept {
-    assert_mine(p);
-    PUFFS_ASSERT(p.refs_ >= references, "a park has fewer references than are dropped");
-    p.refs_ -= references;
-    if (p.refs_ != 0) {
-        return;
-    }
+void shard::put_back(park& p) noexcept {
     PUFFS_ASSERT((p.flags_ & (park_onqueue1 | park_onqueue2)) == 0 && !p.taken_,
                  "the last reference of a park is dropped while it is in flight");
     if (p.release_hook_ != nullptr) {

@@ -39,7 +39,14 @@ class alignas(limits::cacheline_bytes) shard {
 
     // Caller's side.
     [[nodiscard]] park* take_free() noexcept;
-    void drop(park& p, unsigned references = 1) noexcept; // frees the park with the last one (F6)
+    void drop(park& p, unsigned references = 1) noexcept { // frees the park with the last one (F6)
+        assert_mine(p);
+        PUFFS_ASSERT(p.refs_ >= references, "a park has fewer references than are dropped");
+        p.refs_ -= references;
+        if (p.refs_ == 0) {
+            put_back(p);
+        }
+    }
     // enqueue - true if a transport should be told. A park that fails is in E; a CALL one has been called back.
     [[nodiscard]] bool enqueue(park& p, const msg::caller& who);
     // The waiter of `p` was signalled and leaves it. Requires: the park is not done (F24).
@@ -108,7 +115,13 @@ class alignas(limits::cacheline_bytes) shard {
     // Fire and forget, after a reply that nobody took.
     void send_undo(msg::vn_op op, msg::cookie node, const msg::arguments& a);
     void arrive(park& p); // its message came back, on this core
-    void assert_mine(const park& p) const noexcept;
+    void put_back(park& p) noexcept;
+    void assert_mine(const park& p) const noexcept {
+        PUFFS_DEBUG_ASSERT(p.home_ == home_ && ipi::cpu::current().id() == home_,
+                           "a park is touched on a core that is not its home");
+        PUFFS_DEBUG_ASSERT(p.refs_ > 0, "a park is used after it was freed");
+        static_cast<void>(p);
+    }
     void bump(std::atomic<std::uint64_t>& c) noexcept {
         c.store(c.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }

@@ -8,7 +8,6 @@ namespace puffs {
 namespace {
 
 thread_local os_waiter own_waiter;
-thread_local waiter* current_waiter = nullptr;
 
 void futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value) noexcept {
     static_assert(sizeof(word) == sizeof(std::uint32_t));
@@ -18,17 +17,10 @@ void futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value)
 
 } // namespace
 
-waiter& waiter::current() noexcept {
-    asm volatile(""); // keeps link-time optimisation from reading it once for two stacks
-    if (current_waiter != nullptr) {
-        return *current_waiter;
-    }
-    return own_waiter;
-}
+constinit thread_local waiter* waiter::current_ = nullptr;
 
-void waiter::set_current(waiter* w) noexcept {
-    asm volatile("");
-    current_waiter = w;
+waiter& waiter::of_this_thread() noexcept {
+    return own_waiter;
 }
 
 void os_waiter::arm() noexcept {

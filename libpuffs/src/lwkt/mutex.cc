@@ -109,10 +109,12 @@ void mutex::lock_slow(waiter& me) noexcept {
 }
 
 void mutex::unlock() noexcept PUFFS_NO_TSA {
-    std::uintptr_t me = name_of(waiter::current());
-    PUFFS_ASSERT(held_by_me(), "a mutex is unlocked by one who does not hold it");
-    detail::order_given(*this, waiter::current());
-    if (holder_.compare_exchange_strong(me, 0, std::memory_order_release,
+    waiter& me = waiter::current();
+    std::uintptr_t mine = name_of(me);
+    PUFFS_ASSERT((holder_.load(std::memory_order_relaxed) & ~has_sleepers) == mine,
+                 "a mutex is unlocked by one who does not hold it");
+    detail::order_given(*this, me);
+    if (holder_.compare_exchange_strong(mine, 0, std::memory_order_release,
                                         std::memory_order_relaxed)) {
         return;
     }

@@ -31,7 +31,6 @@ struct core::implementation {
     // owned by the core: run queues (L2-L6)
     std::array<thread_list, priority::levels> queues;
     std::uint32_t queue_mask = 0; // a non-empty queue has its bit set; a set bit may be stale (L5)
-    thread* running = nullptr;    // null: the core's loop
     thread* exiting =
         nullptr; // left its stack for good; the context that comes next reaps it (L29)
     switch_context loop;
@@ -72,8 +71,8 @@ enum remote_request : std::uint64_t {
 struct sched {
     static core::implementation& of(core& c) noexcept { return *c.impl_; }
     static thread& running(core& c) noexcept {
-        PUFFS_ASSERT(c.impl_->running != nullptr, "this is not a light thread");
-        return *c.impl_->running;
+        PUFFS_ASSERT(c.running_ != nullptr, "this is not a light thread");
+        return *c.running_;
     }
     static thread& not_waiting(thread& td) noexcept { // L16
         PUFFS_ASSERT(td.wait_.load(std::memory_order_relaxed) == nullptr,

@@ -20,11 +20,6 @@ constexpr std::uint64_t important =
 
 thread::thread(core& owner) noexcept : port_(name_, *this), core_(&owner) {}
 
-thread* thread::current_or_null() noexcept {
-    const auto* c = static_cast<const core*>(ipi::cpu::current_or_null());
-    return c == nullptr ? nullptr : c->impl_->running;
-}
-
 thread& thread::current() noexcept {
     thread* td = current_or_null();
     PUFFS_ASSERT(td != nullptr, "this is not a light thread");

@@ -9,13 +9,8 @@ result<void> getattr(call& c) {
     auto& a = c.args().getattr;
     c.set_handle(a.handle);
     lock_set locks(c.how(), *c.n);
-    const auto va = c.attributes(*c.n);
-    if (!va) {
-        return fail(va.error());
-    }
-    a.va = *va;
     a.attr_ttl = call::ttl_of(c.options().attr_timeout);
-    return {};
+    return c.attributes(*c.n, a.va);
 }
 
 result<void> setattr(call& c) {
@@ -34,13 +29,8 @@ result<void> setattr(call& c) {
             return done;
         }
     }
-    const auto va = c.attributes(*c.n);
-    if (!va) {
-        return fail(va.error());
-    }
-    a.va = *va;
     a.attr_ttl = call::ttl_of(c.options().attr_timeout);
-    return {};
+    return c.attributes(*c.n, a.va);
 }
 
 result<void> access(call& c) {

@@ -120,17 +120,16 @@ result<void> call::complete(node& node_, attr& va) const {
     return {};
 }
 
-result<attr> call::attributes(node& node_) {
+result<void> call::attributes(node& node_, attr& into) {
     if (ops().getattr == nullptr) {
         return fail(ENOSYS);
     }
-    auto va = ops().getattr(server(), ctx, node_);
-    if (va) {
-        if (const auto good = complete(node_, *va); !good) {
-            return fail(good.error());
-        }
+    const auto said = ops().getattr(server(), ctx, node_);
+    if (!said) {
+        return fail(said.error());
     }
-    return va;
+    into = *said;
+    return complete(node_, into);
 }
 
 result<call::entry> call::adopt(node& dir, const new_node& answer, node_table::era_number since) {
@@ -177,21 +176,17 @@ result<call::entry> call::find(node& dir, std::string_view name) {
 
 result<void> call::name_node(msg::newinfo& made, entry e, bool locked) {
     node& named = *e.held;
-    attr va;
+    result<void> good;
     if (e.answer.va) {
-        va = *e.answer.va;
-        if (const auto good = complete(named, va); !good) {
-            return good;
-        }
+        made.va = *e.answer.va;
+        good = complete(named, made.va);
     } else {
         lock_set locks(locked ? policy::parallel : how(), named);
-        const auto got = attributes(named);
-        if (!got) {
-            return fail(got.error());
-        }
-        va = *got;
+        good = attributes(named, made.va);
     }
-    made.va = va;
+    if (!good) {
+        return good;
+    }
     made.entry_ttl = ttl_of(e.answer.entry_timeout.value_or(options().entry_timeout));
     made.attr_ttl = ttl_of(e.answer.attr_timeout.value_or(options().attr_timeout));
     made.node = e.held.into_lookup();

@@ -67,8 +67,8 @@ struct call {
     // Requires: the node is locked if `locked`, else nothing is.
     result<void> name_node(msg::newinfo& made, entry e, bool locked);
 
-    // attributes - of a locked node, from the server's getattr.
-    [[nodiscard]] result<attr> attributes(node& n);
+    // attributes - of a locked node, from the server's getattr. After an error `into` says nothing.
+    [[nodiscard]] result<void> attributes(node& n, attr& into);
     // complete - checks and completes what the server said about a node.
     // Errors: eproto its type is none, or another than before.
     [[nodiscard]] result<void> complete(node& n, attr& va) const;

@@ -29,7 +29,7 @@ struct thread_test {
         thread& self = thread::current();
         c.crit_enter();
         self.crit_count_ = c.crit_count();
-        c.impl_->running = &td;
+        c.running_ = &td;
         thread::set_current(&td);
         c.set_crit_count(td.crit_count_);
         switch_stacks(self.context_, td.context_);
@@ -37,9 +37,9 @@ struct thread_test {
     }
     // Calls f as if td, which does not run, called it.
     static void pretend(thread& td, void (*f)()) {
-        td.owner().impl_->running = &td;
+        td.owner().running_ = &td;
         f();
-        td.owner().impl_->running = nullptr;
+        td.owner().running_ = nullptr;
     }
     // Preempts the running thread without asking whether that is allowed.
     static void preempt_by(thread& td) {

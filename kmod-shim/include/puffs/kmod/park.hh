@@ -29,6 +29,7 @@
 #include "puffs/lwkt/thread.hh"
 #include "puffs/msg/putter.hh"
 
+#include <algorithm>
 #include <boost/intrusive/list_hook.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -87,13 +88,21 @@ class park {
     [[nodiscard]] std::size_t reply_out_bytes() const noexcept { return reply_out_bytes_; }
 
     // Before enqueue, by the caller:
-    void set_runs(std::span<const std::byte> in,
-                  std::span<std::byte> out) noexcept; // sets copylen and maxlen
-    void setfaf();                                    // panics if CALL (F10)
+    // sets copylen and maxlen
+    void set_runs(std::span<const std::byte> in, std::span<std::byte> out) noexcept {
+        delivery_.data = {in, out};
+        maxlen_ = sizeof(msg::request) + std::max(in.size(), out.size());
+        copylen_ = sizeof(msg::request) + in.size();
+    }
+    void setfaf(); // panics if CALL (F10)
     // copylen = maxlen - delta; panics unless delta < maxlen (F11)
     void setdelta(std::size_t delta);
     // class bits only (F12)
-    void setinfo(msg::opclass c, std::uint32_t type, msg::cookie node) noexcept;
+    void setinfo(msg::opclass c, std::uint32_t type, msg::cookie node) noexcept {
+        req_.head.opclass = static_cast<std::uint32_t>(c) & msg::opclass_mask;
+        req_.head.optype = type;
+        req_.head.node = node;
+    }
     void setcall(callback fn, void* arg); // panics unless WANTREPLY (F13)
     void set_release_hook(release_hook fn) noexcept { release_hook_ = fn; }
 

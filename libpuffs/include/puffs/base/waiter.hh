@@ -41,12 +41,20 @@ class waiter {
 
     // The waiter that the calling code runs as. Never null: an ordinary thread gets an os_waiter of
     // its own.
-    [[gnu::noinline]] static waiter& current() noexcept;
+    [[nodiscard]] static waiter& current() noexcept {
+        waiter* const w = current_;
+        return w != nullptr ? *w : of_this_thread();
+    }
 
   protected:
     ~waiter() = default;
     // Called by the scheduler at every switch; null restores the os_waiter of this thread.
-    static void set_current(waiter* w) noexcept;
+    static void set_current(waiter* w) noexcept { current_ = w; }
+
+  private:
+    [[nodiscard]] static waiter& of_this_thread() noexcept;
+    // Initial-exec for the reason that ipi::cpu::current_ has.
+    [[gnu::tls_model("initial-exec")]] static constinit thread_local waiter* current_;
 };
 
 // An ordinary thread: sleeps on a futex word (spec T9).

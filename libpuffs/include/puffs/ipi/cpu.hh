@@ -142,6 +142,7 @@ class cpu {
     [[gnu::tls_model("initial-exec")]] static constinit thread_local cpu* current_;
 
     friend struct sender; // ipi/send.cc
+    friend class crit_section;
 
     // One entry of a ring towards this cpu that was taken and not run yet.
     struct aside {
@@ -194,7 +195,7 @@ class crit_section {
   public:
     crit_section() noexcept { cpu::current().crit_enter(); }
     // The running thread may have changed core meanwhile: the accessor is read anew (spec T2).
-    ~crit_section() { cpu::current().crit_exit(); }
+    ~crit_section() { cpu::current_->crit_exit(); }
     crit_section(const crit_section&) = delete;
     crit_section& operator=(const crit_section&) = delete;
 };

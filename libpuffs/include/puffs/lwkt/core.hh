@@ -118,7 +118,8 @@ class core final : public ipi::cpu {
     void ring_doorbell() noexcept override;
     void serve_requests() noexcept override;
 
-    struct implementation; // run queues, loop context, cache, workers: core.cc
+    struct implementation;      // run queues, loop context, cache, workers: core.cc
+    thread* running_ = nullptr; // null: the core's loop
     std::unique_ptr<implementation> impl_;
     const clock& clock_;
     event_source& events_;
@@ -127,5 +128,10 @@ class core final : public ipi::cpu {
     unsigned live_threads_ = 0;
     offload_pool* offload_ = nullptr;
 };
+
+inline thread* thread::current_or_null() noexcept {
+    const core* const c = core::current_or_null();
+    return c == nullptr ? nullptr : c->running_;
+}
 
 } // namespace puffs::lwkt

@@ -62,7 +62,7 @@ class thread final : public waiter {
     static constexpr std::size_t name_bytes_max = 31; // longer names are truncated
 
     // The running light thread; null in a core's loop and on ordinary threads.
-    [[gnu::noinline]] static thread* current_or_null() noexcept;
+    [[nodiscard]] static inline thread* current_or_null() noexcept; // lwkt/core.hh
     [[nodiscard]] static thread& current() noexcept;
 
     [[nodiscard]] std::string_view name() const noexcept { return name_; }

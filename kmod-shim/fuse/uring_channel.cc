@@ -190,10 +190,10 @@ void uring_channel::run_one() noexcept {
 // A reply that the kernel does not take goes unnoticed here: a commit that it refuses cannot be told from one that it
 // took before the connection ended. That is no leak: with the connection goes all that the kernel held of the server.
 //
-// The last answer of a batch is submitted at once, by an enter that does not wait: its caller, if it sleeps on this core,
-// runs before that enter returns, and its next request finds this core awake. Joined with the wait for that request the
-// core goes to sleep and is woken for each one, and a stat takes 17.0 us instead of 15.8 (measured; with the ring's
-// DEFER_TASKRUN, without which the scheduler moves a caller that is not pinned from core to core).
+// The last answer of a batch is submitted at once, by an enter that does not wait: its caller, if it sleeps on this
+// core, runs before that enter returns, and its next request finds this core awake. Joined with the wait for that
+// request the core goes to sleep and is woken for each one, and a stat takes 17.0 us instead of 15.8 (measured; with
+// the ring's DEFER_TASKRUN, without which the scheduler moves a caller that is not pinned from core to core).
 void uring_channel::reply(frame& f) noexcept {
     entry& e = static_cast<entry&>(f);
     std::size_t length = 0;

@@ -179,7 +179,7 @@ std::optional<wire::in_header> header_of(bytes frame) {
     return *header;
 }
 
-result<decoded> decode(bytes frame, const session_limits& session) {
+result<void> decode(bytes frame, const session_limits& session, decoded& into) {
     reader from(frame);
     result<wire::in_header> header = from.take<wire::in_header>();
     if (!header) return fail(header.error());
@@ -188,13 +188,13 @@ result<decoded> decode(bytes frame, const session_limits& session) {
     const std::size_t fixed_bytes = fixed_bytes_of(row, from.remaining(), session);
     result<bytes> fixed = from.take_bytes(fixed_bytes);
     if (!fixed) return fail(fixed.error());
-    return decode_parts(*header, *fixed, from.take_rest(), session);
+    return decode_parts(*header, *fixed, from.take_rest(), session, into);
 }
 
-result<decoded> decode_parts(const wire::in_header& header, bytes fixed, bytes rest,
-                             const session_limits& session) {
+result<void> decode_parts(const wire::in_header& header, bytes fixed, bytes rest,
+                          const session_limits& session, decoded& into) {
     const op_row& row = row_of(header.opcode);
-    decoded d;
+    decoded& d = into = {};
     d.row = &row;
     d.header = header;
     if (row.flags.node && header.nodeid == 0) return fail(EPROTO);
@@ -202,22 +202,19 @@ result<decoded> decode_parts(const wire::in_header& header, bytes fixed, bytes r
     const std::size_t fixed_bytes = fixed_bytes_of(row, fixed.size(), session);
     if (fixed.size() < fixed_bytes) return fail(EPROTO);
     d.fixed = fixed.first(fixed_bytes);
-    if (row.op == wire::opcode::init) return d; // a later kernel may say more than this build knows
+    if (row.op == wire::opcode::init)
+        return {}; // a later kernel may say more than this build knows
 
     if (row.flags.extensions && session.minor >= minor_with_extensions) {
         const std::size_t ext_bytes = std::size_t{header.total_extlen} * 8;
         if (ext_bytes > rest.size()) return fail(EPROTO);
-        if (result<void> r = take_extensions(rest.last(ext_bytes), d.ext); !r) {
-            return fail(r.error());
-        }
+        if (result<void> r = take_extensions(rest.last(ext_bytes), d.ext); !r) return r;
         rest = rest.first(rest.size() - ext_bytes);
     }
 
     reader from(rest);
-    if (result<void> r = take_tail(from, d, session); !r) return fail(r.error());
-    if (!from.empty()) return fail(EPROTO);
-    if (result<void> r = check_room(d, session); !r) return fail(r.error());
-    return d;
+    if (result<void> r = take_tail(from, d, session); !r) return r;
+    return from.empty() ? check_room(d, session) : fail(EPROTO);
 }
 
 } // namespace puffs::fuse

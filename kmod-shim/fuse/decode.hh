@@ -81,16 +81,16 @@ struct decoded {
     [[nodiscard]] wire::forget_one forget_at(std::size_t i) const;
 };
 
-// decode - check one whole request as /dev/fuse delivers it.
-// Lifetime:  the result borrows `frame`.
-[[nodiscard]] result<decoded> decode(bytes frame, const session_limits& session);
+// decode - checks one whole request as /dev/fuse delivers it. After an error `into` says nothing.
+// Lifetime:  `into` borrows `frame`.
+[[nodiscard]] result<void> decode(bytes frame, const session_limits& session, decoded& into);
 
 // decode_parts - the same for a request whose parts lie apart, as FUSE over io_uring delivers it:
 // `fixed` is the area of the operation's structure (it may be longer than the structure), `rest`
 // everything behind it.
-// Lifetime:  the result borrows `fixed` and `rest`.
-[[nodiscard]] result<decoded> decode_parts(const wire::in_header& header, bytes fixed, bytes rest,
-                                           const session_limits& session);
+// Lifetime:  `into` borrows `fixed` and `rest`.
+[[nodiscard]] result<void> decode_parts(const wire::in_header& header, bytes fixed, bytes rest,
+                                        const session_limits& session, decoded& into);
 
 // The header of a frame that may be refused, so that the refusal can be answered; nothing if there
 // is not even that.

@@ -70,7 +70,8 @@ struct opmap::implementation {
         return *s;
     }
 
-    void handle(frame& f, const result<decoded>& d, const std::optional<wire::in_header>& header);
+    void handle(frame& f);
+    // header: what is known of the request.
     void refuse(frame& f, error why, const std::optional<wire::in_header>& header);
     static void answer_now(frame& f, int number);
     static void reply(frame& f, int number);
@@ -97,22 +98,8 @@ struct opmap::implementation {
     void finish_when_freed(frame& f, int number);
 };
 
-// header: what is known of a request that may be refused.
-void opmap::implementation::handle(frame& f, const result<decoded>& d,
-                                   const std::optional<wire::in_header>& header) {
-    f.error = 0;
-    f.fixed_bytes = 0;
-    f.payload_bytes = 0;
-    f.parked = nullptr;
-    f.stage = series_stage::first;
-    f.made = msg::cookie::none;
-    f.interrupted = false;
-
-    if (!d) {
-        refuse(f, d.error(), header);
-        return;
-    }
-    f.op = *d;
+// A request that is decoded.
+void opmap::implementation::handle(frame& f) {
     if (f.op.unknown()) {
         answer_now(f, ENOSYS);
         return;
@@ -412,13 +399,37 @@ opmap::opmap(kmod::puffs_mount& mount, const init_options& asked, init_hook on_i
 
 opmap::~opmap() = default;
 
+namespace {
+
+void begin(frame& f) {
+    f.error = 0;
+    f.fixed_bytes = 0;
+    f.payload_bytes = 0;
+    f.parked = nullptr;
+    f.stage = series_stage::first;
+    f.made = msg::cookie::none;
+    f.interrupted = false;
+}
+
+} // namespace
+
 void opmap::handle(frame& f) {
-    const result<decoded> d = decode(f.request, impl_->limits);
-    impl_->handle(f, d, d ? d->header : header_of(f.request));
+    begin(f);
+    if (const result<void> good = decode(f.request, impl_->limits, f.op); !good) {
+        impl_->refuse(f, good.error(), header_of(f.request));
+        return;
+    }
+    impl_->handle(f);
 }
 
 void opmap::handle(frame& f, const wire::in_header& header, bytes fixed) {
-    impl_->handle(f, decode_parts(header, fixed, f.request, impl_->limits), header);
+    begin(f);
+    if (const result<void> good = decode_parts(header, fixed, f.request, impl_->limits, f.op);
+        !good) {
+        impl_->refuse(f, good.error(), header);
+        return;
+    }
+    impl_->handle(f);
 }
 
 void opmap::take_back(const frame& f) {

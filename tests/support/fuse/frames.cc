@@ -334,4 +334,19 @@ std::string broken_promise(const decoded& d, bytes request, const session_limits
     return broken_names(d, request);
 }
 
+result<decoded> decoded_of(bytes frame, const session_limits& session) {
+    decoded d;
+    if (const result<void> good = decode(frame, session, d); !good) return fail(good.error());
+    return d;
+}
+
+result<decoded> decoded_of_parts(const wire::in_header& header, bytes fixed, bytes rest,
+                                 const session_limits& session) {
+    decoded d;
+    if (const result<void> good = decode_parts(header, fixed, rest, session, d); !good) {
+        return fail(good.error());
+    }
+    return d;
+}
+
 } // namespace puffs::fuse::test

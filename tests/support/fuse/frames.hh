@@ -55,6 +55,11 @@ struct sample {
 // Sets the length in the header to the length of the frame.
 void fix_length(std::span<std::byte> frame);
 
+// decode() and decode_parts(), with the request as their result.
+result<decoded> decoded_of(bytes frame, const session_limits& session);
+result<decoded> decoded_of_parts(const wire::in_header& header, bytes fixed, bytes rest,
+                                 const session_limits& session);
+
 // What decode promises of every result: views inside `request`, NUL-terminated names, sizes as claimed and within
 // limits. Returns what is broken, or an empty string.
 [[nodiscard]] std::string broken_promise(const decoded& d, bytes request,

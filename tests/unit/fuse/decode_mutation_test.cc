@@ -126,7 +126,7 @@ TEST(decode_mutation, no_damage_makes_a_view_leave_its_frame) {
         session.max_read_bytes = 65536;
 
         const std::span<std::byte> request = memory.hold(frame);
-        const result<decoded> d = decode(request, session);
+        const result<decoded> d = test::decoded_of(request, session);
         const std::optional<wire::in_header> header = header_of(request);
         fate& f = fates[header ? row_of(header->opcode).name : "short"];
         if (!d) {

@@ -11,6 +11,8 @@ namespace puffs::fuse {
 namespace {
 
 using namespace std::string_view_literals;
+using test::decoded_of;
+using test::decoded_of_parts;
 using test::frame_builder;
 using test::sample;
 using wire::opcode;
@@ -23,7 +25,7 @@ std::string_view text_of(bytes raw) {
 
 error refusal(const frame_builder& b, const session_limits& limits = session) {
     const std::vector<std::byte> frame = b.done();
-    const result<decoded> d = decode(frame, limits);
+    const result<decoded> d = decoded_of(frame, limits);
     EXPECT_FALSE(d) << "was accepted";
     return d ? error(ENOTRECOVERABLE) : d.error();
 }
@@ -37,7 +39,7 @@ bool any_size(const std::vector<std::byte>& frame) {
 TEST(decode, every_opcode_has_a_sample_and_it_passes) {
     std::set<opcode> seen;
     for (const sample& s : test::samples()) {
-        const result<decoded> d = decode(s.frame, session);
+        const result<decoded> d = decoded_of(s.frame, session);
         ASSERT_TRUE(d) << s.label << ": " << d.error().number();
         EXPECT_EQ(test::broken_promise(*d, s.frame, session), "") << s.label;
         EXPECT_EQ(d->unique(), test::sample_unique) << s.label;
@@ -54,10 +56,10 @@ TEST(decode, a_frame_cut_anywhere_is_refused) {
         for (std::size_t length = 0; length < s.frame.size(); ++length) {
             std::vector<std::byte> cut(s.frame.begin(),
                                        s.frame.begin() + static_cast<std::ptrdiff_t>(length));
-            EXPECT_FALSE(decode(cut, session)) << s.label << " cut to " << length;
+            EXPECT_FALSE(decoded_of(cut, session)) << s.label << " cut to " << length;
             test::fix_length(cut);
             if (length >= sizeof(wire::in_header) && any_size(s.frame)) continue;
-            EXPECT_FALSE(decode(cut, session)) << s.label << " shortened to " << length;
+            EXPECT_FALSE(decoded_of(cut, session)) << s.label << " shortened to " << length;
         }
     }
 }
@@ -67,10 +69,10 @@ TEST(decode, a_frame_with_more_behind_it_is_refused) {
         for (const std::size_t more : {1U, 8U, 4096U}) {
             std::vector<std::byte> longer = s.frame;
             longer.resize(longer.size() + more);
-            EXPECT_EQ(decode(longer, session).error(), error(EPROTO)) << s.label;
+            EXPECT_EQ(decoded_of(longer, session).error(), error(EPROTO)) << s.label;
             test::fix_length(longer);
             if (any_size(s.frame)) continue;
-            EXPECT_EQ(decode(longer, session).error(), error(EPROTO)) << s.label;
+            EXPECT_EQ(decoded_of(longer, session).error(), error(EPROTO)) << s.label;
         }
     }
 }
@@ -80,7 +82,7 @@ TEST(decode, a_request_about_a_node_names_one) {
         std::vector<std::byte> frame = s.frame;
         std::memset(frame.data() + offsetof(wire::in_header, nodeid), 0, sizeof(std::uint64_t));
         const bool needs_node = row_of(header_of(frame)->opcode).flags.node;
-        EXPECT_EQ(decode(frame, session).has_value(), !needs_node) << s.label;
+        EXPECT_EQ(decoded_of(frame, session).has_value(), !needs_node) << s.label;
     }
 }
 
@@ -113,7 +115,7 @@ TEST(decode, rename_and_symlink_have_two_strings) {
                                               .add_string("from")
                                               .add_string("onto")
                                               .done();
-    result<decoded> d = decode(rename, session);
+    result<decoded> d = decoded_of(rename, session);
     ASSERT_TRUE(d);
     EXPECT_EQ(d->name, "from"sv);
     EXPECT_EQ(d->name2, "onto"sv);
@@ -123,7 +125,7 @@ TEST(decode, rename_and_symlink_have_two_strings) {
     const std::string longest(4095, 't');
     const std::vector<std::byte> symlink =
         frame_builder(opcode::symlink).add_string("l").add_string(longest).done();
-    d = decode(symlink, session);
+    d = decoded_of(symlink, session);
     ASSERT_TRUE(d);
     EXPECT_EQ(d->name2, longest);
     EXPECT_EQ(refusal(frame_builder(opcode::symlink).add_string("l").add_string(longest + 't')),
@@ -138,7 +140,7 @@ TEST(decode, write_data_is_what_the_size_says_and_within_the_session) {
     const std::string page(4096, 'd');
     const frame_builder good = frame_builder(opcode::write).add(write).add_text(page);
     const std::vector<std::byte> frame = good.done();
-    const result<decoded> d = decode(frame, session);
+    const result<decoded> d = decoded_of(frame, session);
     ASSERT_TRUE(d);
     EXPECT_EQ(text_of(d->data), page);
     session_limits small;
@@ -157,7 +159,7 @@ TEST(decode, reads_and_lists_ask_for_no_more_than_the_session_allows) {
     small.max_read_bytes = 8191;
     small.max_readdir_bytes = 8192;
     EXPECT_EQ(refusal(frame_builder(opcode::read).add(read), small), error(EPROTO));
-    EXPECT_TRUE(decode(frame_builder(opcode::readdir).add(read).done(), small));
+    EXPECT_TRUE(decoded_of(frame_builder(opcode::readdir).add(read).done(), small));
     small.max_readdir_bytes = 8191;
     EXPECT_EQ(refusal(frame_builder(opcode::readdir).add(read), small), error(EPROTO));
     EXPECT_EQ(refusal(frame_builder(opcode::readdirplus).add(read), small), error(EPROTO));
@@ -174,7 +176,7 @@ TEST(decode, setxattr_has_the_form_that_init_agreed_on) {
     session_limits ext;
     ext.setxattr_ext = true;
     const std::vector<std::byte> frame = extended.done();
-    result<decoded> d = decode(frame, ext);
+    result<decoded> d = decoded_of(frame, ext);
     ASSERT_TRUE(d);
     EXPECT_EQ(d->in<wire::setxattr_in>().setxattr_flags, 1U);
     EXPECT_EQ(d->name, "user.a/b"sv);
@@ -187,7 +189,7 @@ TEST(decode, setxattr_has_the_form_that_init_agreed_on) {
                                               .add_string("user.a")
                                               .add_text("val")
                                               .done();
-    d = decode(compat, session);
+    d = decoded_of(compat, session);
     ASSERT_TRUE(d);
     EXPECT_EQ(d->in<wire::setxattr_in>().flags, 2U);
     EXPECT_EQ(d->in<wire::setxattr_in>().setxattr_flags, 0U); // not sent
@@ -215,7 +217,7 @@ TEST(decode, batch_forget_counts_its_records) {
             .add(wire::forget_one{6, 4});
     };
     const std::vector<std::byte> frame = batch(2).done();
-    const result<decoded> d = decode(frame, session);
+    const result<decoded> d = decoded_of(frame, session);
     ASSERT_TRUE(d);
     ASSERT_EQ(d->forget_count(), 2U);
     EXPECT_EQ(d->forget_at(1).nodeid, 6U);
@@ -233,13 +235,13 @@ TEST(decode, init_is_taken_in_its_older_and_its_future_form) {
     const bytes whole = std::as_bytes(std::span(&init, 1));
     const std::vector<std::byte> older =
         frame_builder(opcode::init, 0).add_bytes(whole.first(16)).done();
-    result<decoded> d = decode(older, session);
+    result<decoded> d = decoded_of(older, session);
     ASSERT_TRUE(d);
     EXPECT_EQ(d->in<wire::init_in>().minor, 31U);
     EXPECT_EQ(d->in<wire::init_in>().flags2, 0U);
     const std::vector<std::byte> future =
         frame_builder(opcode::init, 0).add(init).add_text("more than we know").done();
-    d = decode(future, session);
+    d = decoded_of(future, session);
     ASSERT_TRUE(d);
     EXPECT_EQ(d->in<wire::init_in>().flags2, 5U);
     EXPECT_EQ(refusal(frame_builder(opcode::init, 0).add_bytes(whole.first(15))), error(EPROTO));
@@ -252,7 +254,7 @@ TEST(decode, extensions_are_found_and_bounded) {
                                             .add_string("dir")
                                             .add_extensions("security.selinux", "context", groups)
                                             .done();
-    result<decoded> d = decode(good, session);
+    result<decoded> d = decoded_of(good, session);
     ASSERT_TRUE(d);
     EXPECT_EQ(d->name, "dir"sv);
     EXPECT_EQ(d->ext.security_count, 1U);
@@ -262,25 +264,26 @@ TEST(decode, extensions_are_found_and_bounded) {
 
     session_limits older;
     older.minor = 37;
-    EXPECT_FALSE(decode(good, older)); // total_extlen is padding there, so these bytes are too many
+    EXPECT_FALSE(
+        decoded_of(good, older)); // total_extlen is padding there, so these bytes are too many
 
     const std::size_t start = sizeof(wire::in_header) + sizeof(wire::mkdir_in) + 4;
     for (const std::uint32_t size : {0U, 7U, 0xfffffff8U, 0xffffffffU, 4096U}) {
         std::vector<std::byte> bad = good;
         std::memcpy(bad.data() + start, &size, sizeof(size));
-        EXPECT_FALSE(decode(bad, session)) << "extension of size " << size;
+        EXPECT_FALSE(decoded_of(bad, session)) << "extension of size " << size;
     }
     for (const std::uint16_t units : {std::uint16_t{0xffff}, std::uint16_t{1}}) {
         std::vector<std::byte> bad = good;
         std::memcpy(bad.data() + offsetof(wire::in_header, total_extlen), &units, sizeof(units));
-        EXPECT_FALSE(decode(bad, session)) << units << " units";
+        EXPECT_FALSE(decoded_of(bad, session)) << units << " units";
     }
 }
 
 TEST(decode, unknown_opcodes_are_no_error) {
     for (const std::uint32_t op : {0U, 7U, 19U, 54U, 4096U, 0xffffffffU}) {
         const std::vector<std::byte> frame = frame_builder(op, 0).add_text("anything").done();
-        const result<decoded> d = decode(frame, session);
+        const result<decoded> d = decoded_of(frame, session);
         ASSERT_TRUE(d) << op;
         EXPECT_TRUE(d->unknown());
         EXPECT_EQ(d->row->name, "unknown");
@@ -291,12 +294,12 @@ TEST(decode, unknown_opcodes_are_no_error) {
 TEST(decode, parts_that_lie_apart_decode_the_same) {
     for (const sample& s : test::samples()) {
         const wire::in_header header = *header_of(s.frame);
-        const result<decoded> whole = decode(s.frame, session);
+        const result<decoded> whole = decoded_of(s.frame, session);
         ASSERT_TRUE(whole);
         const bytes rest = bytes(s.frame).subspan(sizeof(header) + whole->fixed.size());
         std::array<std::byte, 128> area{}; // as of FUSE over io_uring, longer than the structure
         std::memcpy(area.data(), whole->fixed.data(), whole->fixed.size());
-        const result<decoded> parts = decode_parts(header, area, rest, session);
+        const result<decoded> parts = decoded_of_parts(header, area, rest, session);
         ASSERT_TRUE(parts) << s.label;
         EXPECT_EQ(parts->row, whole->row);
         EXPECT_EQ(parts->name, whole->name);
@@ -304,9 +307,9 @@ TEST(decode, parts_that_lie_apart_decode_the_same) {
         EXPECT_EQ(text_of(parts->data), text_of(whole->data));
         EXPECT_EQ(text_of(parts->fixed), text_of(whole->fixed)) << s.label;
         if (whole->row->fixed_bytes != 0) {
-            EXPECT_FALSE(
-                decode_parts(header, bytes(area).first(whole->fixed.size() - 1), rest, session) &&
-                !any_size(s.frame))
+            EXPECT_FALSE(decoded_of_parts(header, bytes(area).first(whole->fixed.size() - 1), rest,
+                                          session) &&
+                         !any_size(s.frame))
                 << s.label;
         }
     }
@@ -314,7 +317,7 @@ TEST(decode, parts_that_lie_apart_decode_the_same) {
 
 TEST(decode, the_header_of_a_refused_frame_can_be_answered) {
     const std::vector<std::byte> bad = frame_builder(opcode::unlink).add_text("no end").done();
-    ASSERT_FALSE(decode(bad, session));
+    ASSERT_FALSE(decoded_of(bad, session));
     ASSERT_TRUE(header_of(bad));
     EXPECT_EQ(header_of(bad)->unique, test::sample_unique);
     EXPECT_FALSE(header_of(bytes(bad).first(sizeof(wire::in_header) - 1)));
@@ -322,7 +325,7 @@ TEST(decode, the_header_of_a_refused_frame_can_be_answered) {
 
 TEST(decode_death, asking_for_another_structure_is_our_bug) {
     const std::vector<std::byte> frame = frame_builder(opcode::readlink).done();
-    const result<decoded> d = decode(frame, session);
+    const result<decoded> d = decoded_of(frame, session);
     ASSERT_TRUE(d);
     EXPECT_DEATH(static_cast<void>(d->in<wire::read_in>()), "not the structure");
 }

@@ -1,14 +1,7 @@
 // peer_libfuse - the null file system of floor_proto.hh on libfuse's low-level API: the peer.
 //
-//     peer_libfuse [--loop single|mt|mt-clone] [--core N] [--file-bytes N] MOUNTPOINT
-//
-//   single    fuse_session_loop(): one thread
-//   mt        fuse_session_loop_mt(): libfuse's thread pool on one descriptor
-//   mt-clone  the same with clone_fd: a clone of /dev/fuse for each thread
-//   --core    pins the process, and so all threads of the pool, to that core
-//
-// Runs in the foreground until the mount point is unmounted or SIGINT, SIGTERM or SIGHUP comes.
-#define FUSE_USE_VERSION 314
+//     peer_libfuse [OPTIONS OF libfuse_server.hh] [--file-bytes N] MOUNTPOINT
+#include "libfuse_server.hh"
 #include "numbers.hh"
 
 #include <algorithm>
@@ -17,10 +10,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <fuse_lowlevel.h>
-#include <memory>
-#include <sched.h>
-#include <string>
 #include <string_view>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -30,24 +19,14 @@
 namespace puffs::bench {
 namespace {
 
-enum class loop_kind { single, mt, mt_clone };
-
-constexpr int any_core = -1;
 constexpr fuse_ino_t file_node = 2;
 constexpr const char* file_name = "file";
 constexpr std::size_t max_payload_bytes = std::size_t{1} << 20;
 constexpr double no_timeout = 0;
 
-struct options {
-    loop_kind loop = loop_kind::single;
-    int core = any_core;
-    std::uint64_t file_bytes = std::uint64_t{64} << 20;
-    std::string mount_point;
-};
-
 // The state of the file system, libfuse's userdata. Constant while it is mounted.
 struct null_fs {
-    std::uint64_t file_bytes;
+    std::uint64_t file_bytes = std::uint64_t{64} << 20;
     std::vector<char> zeros = std::vector<char>(max_payload_bytes);
 };
 
@@ -136,44 +115,21 @@ void statfs(fuse_req_t req, fuse_ino_t) {
     fuse_reply_statfs(req, &st);
 }
 
-bool parse_loop(std::string_view name, loop_kind& out) {
-    if (name == "single")
-        out = loop_kind::single;
-    else if (name == "mt")
-        out = loop_kind::mt;
-    else if (name == "mt-clone")
-        out = loop_kind::mt_clone;
-    else
-        return false;
-    return true;
-}
+} // namespace
+} // namespace puffs::bench
 
-bool parse(int argc, char** argv, options& opts) {
-    for (int i = 1; i < argc; ++i) {
-        const std::string_view arg = argv[i];
-        if (!arg.starts_with("--")) {
-            if (!opts.mount_point.empty()) return false;
-            opts.mount_point = arg;
-            continue;
-        }
-        const std::string_view value = ++i < argc ? argv[i] : "";
-        const bool ok = (arg == "--loop" && parse_loop(value, opts.loop)) ||
-                        (arg == "--core" && parse_number(value, opts.core)) ||
-                        (arg == "--file-bytes" && parse_number(value, opts.file_bytes));
-        if (!ok) return false;
+int main(int argc, char** argv) {
+    using namespace puffs::bench;
+    server_options opts;
+    null_fs fs;
+    const auto own = [&](std::string_view option, std::string_view value) {
+        return option == "--file-bytes" && parse_number(value, fs.file_bytes);
+    };
+    if (!parse_server(argc, argv, opts, own)) {
+        std::fprintf(stderr, "usage: peer_libfuse [--loop single|mt|mt-clone] [--core N] "
+                             "[--file-bytes N] MOUNTPOINT\n");
+        return 2;
     }
-    return !opts.mount_point.empty();
-}
-
-int run_loop(fuse_session* session, loop_kind loop) {
-    if (loop == loop_kind::single) return fuse_session_loop(session);
-    const std::unique_ptr<fuse_loop_config, decltype(&fuse_loop_cfg_destroy)> config(
-        fuse_loop_cfg_create(), fuse_loop_cfg_destroy);
-    fuse_loop_cfg_set_clone_fd(config.get(), loop == loop_kind::mt_clone);
-    return fuse_session_loop_mt(session, config.get());
-}
-
-int serve(const options& opts) {
     fuse_lowlevel_ops ops{};
     ops.init = init;
     ops.lookup = lookup;
@@ -187,43 +143,5 @@ int serve(const options& opts) {
     ops.write = write;
     ops.readdir = readdir;
     ops.statfs = statfs;
-    null_fs fs{.file_bytes = opts.file_bytes};
-    std::array<char*, 4> argv{const_cast<char*>("peer_libfuse"), const_cast<char*>("-o"),
-                              const_cast<char*>("fsname=peer_libfuse,subtype=libfuse"), nullptr};
-    fuse_args args = FUSE_ARGS_INIT(3, argv.data());
-    fuse_session* session = fuse_session_new(&args, &ops, sizeof ops, &fs);
-    if (session == nullptr) return 1;
-    int result = 1;
-    if (fuse_set_signal_handlers(session) == 0) {
-        if (fuse_session_mount(session, opts.mount_point.c_str()) == 0) {
-            result = run_loop(session, opts.loop);
-            fuse_session_unmount(session);
-        }
-        fuse_remove_signal_handlers(session);
-    }
-    fuse_session_destroy(session);
-    return result == 0 ? 0 : 1;
-}
-
-} // namespace
-} // namespace puffs::bench
-
-int main(int argc, char** argv) {
-    using namespace puffs::bench;
-    options opts;
-    if (!parse(argc, argv, opts)) {
-        std::fprintf(stderr, "usage: peer_libfuse [--loop single|mt|mt-clone] [--core N] "
-                             "[--file-bytes N] MOUNTPOINT\n");
-        return 2;
-    }
-    if (opts.core != any_core) {
-        cpu_set_t set;
-        CPU_ZERO(&set);
-        CPU_SET(static_cast<unsigned>(opts.core), &set);
-        if (sched_setaffinity(0, sizeof set, &set) != 0) {
-            std::perror("peer_libfuse: pinning to a core");
-            return 1;
-        }
-    }
-    return serve(opts);
+    return serve(opts, ops, &fs, "fsname=peer_libfuse,subtype=libfuse");
 }

@@ -10,11 +10,11 @@
 // Prints one JSON object: the runs, each with ops/s of all clients and percentiles of ns/op over
 // all their operations, and the median of the runs, taken of each figure by itself.
 // Exit: 0, 1 when an operation failed (which and why on stderr), 2 for wrong arguments.
+#include "clients.hh"
 #include "numbers.hh"
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -25,7 +25,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,7 +39,6 @@ using std::chrono::nanoseconds;
 
 enum class work_kind { stat, read, write };
 
-constexpr int any_core = -1;
 constexpr std::size_t sample_slots = std::size_t{1} << 20;
 constexpr std::size_t direct_alignment_bytes = 4096;
 
@@ -77,11 +75,6 @@ struct figures {
     double p90_ns;
     double p99_ns;
 };
-
-[[noreturn]] void die(const char* what) {
-    std::fprintf(stderr, "bench_client: %s: %s\n", what, std::strerror(errno));
-    std::_Exit(1);
-}
 
 // One operation of the workload at a time.
 class worker {
@@ -138,14 +131,6 @@ class worker {
     std::uint64_t offset_bytes_ = 0;
 };
 
-void pin(int core) {
-    if (core == any_core) return;
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(static_cast<unsigned>(core), &set);
-    if (sched_setaffinity(0, sizeof set, &set) != 0) die("pinning to a core");
-}
-
 void run_client(const options& opts, int core, start_gate& gate, client_result& result) {
     pin(core);
     worker work(opts);
@@ -196,14 +181,6 @@ figures summarize(std::span<const client_result> results) {
     out.p90_ns = percentile(90);
     out.p99_ns = percentile(99);
     return out;
-}
-
-template <class Shared>
-Shared* map_shared(std::size_t count) {
-    void* at = mmap(nullptr, sizeof(Shared) * count, PROT_READ | PROT_WRITE,
-                    MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    if (at == MAP_FAILED) die("shared memory");
-    return static_cast<Shared*>(at);
 }
 
 // Forks the clients, lets them go together, waits for them. Exits when one of them failed.

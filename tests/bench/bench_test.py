@@ -4,33 +4,38 @@
 Usage: bench_test.py ROOT BUILD_DIR. Skips (77) where /dev/fuse cannot be opened.
 """
 
-import argparse
-import importlib.machinery
-import importlib.util
+import dataclasses
 import json
 import os
 import pathlib
 import re
+import shlex
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
+import xml.etree.ElementTree
 
 ROOT, BUILD = (os.path.abspath(path) for path in sys.argv[1:3])
 del sys.argv[1:3]
 sys.dont_write_bytecode = True
+sys.path.insert(0, f"{ROOT}/tests/bench")
+
+import commands  # noqa: E402
+import machine  # noqa: E402
+import measuring  # noqa: E402
+import results  # noqa: E402
+import rows  # noqa: E402
+import source_tree  # noqa: E402
+import workloads  # noqa: E402
+
 SHORT = [f"{ROOT}/scripts/bench", "--no-build", "--build-dir", BUILD, "--repeat", "2", "--time-ms", "20"]
 TIMEOUT_S = 90
 WORKS = ("stat-same", "stat-other", "stat-free", "stat-two", "read-4k", "write-4k", "read-1m", "write-1m")
-
-
-def load_bench():
-    loader = importlib.machinery.SourceFileLoader("bench", f"{ROOT}/scripts/bench")
-    bench = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench", loader))
-    loader.exec_module(bench)
-    return bench
 
 
 def mounts_below(folder):
@@ -52,6 +57,15 @@ class BenchTest(unittest.TestCase):
         self.assertEqual(os.listdir(self.folder), [])
         return done
 
+    def results_of(self, *arguments):
+        """{(work, server): row} of a run that succeeds."""
+        with tempfile.TemporaryDirectory() as folder:
+            report = pathlib.Path(folder, "report.json")
+            done = self.bench("--json", str(report), *arguments)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            found = json.loads(report.read_text(encoding="utf-8"))["results"]
+        return {(row["work"], row["server"]): row for row in found}
+
     def child_of(self, process, argument):
         for child in pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
             if argument in pathlib.Path(f"/proc/{child}/cmdline").read_bytes():
@@ -59,17 +73,14 @@ class BenchTest(unittest.TestCase):
         return self.fail(f"no child with {argument}")
 
     def test_every_work_has_figures_of_floor_and_peer(self):
-        with tempfile.NamedTemporaryFile() as report:
-            done = self.bench("--only", ",".join(WORKS), "--servers", "floor,floor-all,libfuse-single,libfuse-mt-clone-free", "--json", report.name)
-            self.assertEqual(done.returncode, 0, done.stderr)
-            results = json.load(report)["results"]
-        seen = {(row["work"], row["server"]): row for row in results}
+        seen = self.results_of("--only", ",".join(WORKS), "--servers",
+                               "floor,floor-all,libfuse-single,libfuse-mt-clone-free")
         for work in WORKS:
             self.assertEqual(len(seen[work, "floor"]["samples"]), 2)
             self.assertGreater(seen[work, "floor"]["ops_per_s"], 0)
         self.assertGreater(seen["stat-same", "libfuse-single"]["to_floor"], 0)
         self.assertEqual(seen["stat-same", "libfuse-single"]["to_libfuse"], 1)
-        self.assertIn("libfuse-mt-clone-free", done.stdout)
+        self.assertGreater(seen["stat-free", "libfuse-mt-clone-free"]["ops_per_s"], 0)
 
     def test_a_server_that_is_not_built_is_reported(self):
         bare = pathlib.Path(self.folder, "bare/tests/bench")
@@ -82,16 +93,14 @@ class BenchTest(unittest.TestCase):
         self.assertRegex(done.stdout, r"not measured: libfuse-mt: missing: tests/bench/peer_libfuse")
 
     def test_a_process_without_an_autogroup_is_measured_too(self):
-        bench = load_bench()
         for text in ("", "/autogroup-7 nice 3\n"):
             autogroup = pathlib.Path(self.folder, "autogroup")
             autogroup.write_text(text, encoding="ascii")
-            with bench.priority(os.getpriority(os.PRIO_PROCESS, 0), autogroup):
+            with machine.priority(os.getpriority(os.PRIO_PROCESS, 0), autogroup):
                 pass
             self.assertEqual(autogroup.read_text(encoding="ascii"), text and "3")
 
     def test_the_kernel_parameter_says_why_uring_cannot_be_measured(self):
-        rows = load_bench().rows
         parameter = pathlib.Path(self.folder, "enable_uring")
         self.assertRegex(rows.why_no_uring(parameter), r"the kernel has no FUSE over io_uring")
         parameter.write_text("N\n", encoding="ascii")
@@ -102,7 +111,7 @@ class BenchTest(unittest.TestCase):
     def test_uring_servers_are_measured_or_the_reason_is_told(self):
         done = self.bench("--only", "stat-same,read-1m", "--servers", "floor-uring,floor-uring-all")
         self.assertEqual(done.returncode, 0, done.stderr)
-        why = load_bench().rows.why_no_uring()
+        why = rows.why_no_uring()
         for server, cores in (("floor-uring", "0"), ("floor-uring-all", "all")):
             if why is None:
                 self.assertEqual(len(re.findall(rf"  {server} +{cores} +\d", done.stdout)), 2)
@@ -111,11 +120,10 @@ class BenchTest(unittest.TestCase):
 
     def bench_of(self, *servers):
         """A Bench of the named servers at stat-same, in this process; nothing is mounted yet."""
-        bench = load_bench()
-        args = argparse.Namespace(build_dir=pathlib.Path(BUILD), rows=[s for s in bench.rows.SERVERS if s.name in servers],
-                                  works=[w for w in bench.rows.WORKS if w.name == "stat-same"])
-        self.assertEqual([row.name for row in args.rows], list(servers))
-        return bench.Bench(args, pathlib.Path(self.folder))
+        chosen = [server for server in rows.SERVERS if server.name in servers]
+        self.assertEqual([row.name for row in chosen], list(servers))
+        works = [work for work in rows.WORKS if work.name == "stat-same"]
+        return measuring.Bench(pathlib.Path(BUILD), chosen, works, measuring.QUICK, pathlib.Path(self.folder))
 
     def test_a_uring_server_is_not_started_where_the_kernel_cannot(self):
         bench = self.bench_of("floor-uring", "null-uring", "memfs-uring-all")
@@ -130,20 +138,20 @@ class BenchTest(unittest.TestCase):
         figures = {"mean_ns": 1, "p90_ns": 1, "p99_ns": 1, "ops_per_s": 1}
         times = {"floor": 10, "floor-uring": 20, "libfuse-single": 15, "null": 30, "null-uring": 30, "null-uring-all": 60}
         for name, time_ns in times.items():
-            bench.samples["stat-same", name] = [figures | {"p50_ns": time_ns}]
-        rows = {row["server"]: row for row in bench.results()}
-        self.assertEqual({name: (row["to_floor"], row["to_libfuse"]) for name, row in rows.items()},
+            bench.results.samples["stat-same", name] = [figures | {"p50_ns": time_ns}]
+        found = {row["server"]: row for row in bench.rows()}
+        self.assertEqual({name: (row["to_floor"], row["to_libfuse"]) for name, row in found.items()},
                          {"floor": (1, 10 / 15), "floor-uring": (1, 20 / 15), "libfuse-single": (1.5, 1), "null": (3, 2),
                           "null-uring": (1.5, 2), "null-uring-all": (3, 4)})
-        del bench.samples["stat-same", "floor-uring"]
-        self.assertIsNone({row["server"]: row for row in bench.results()}["null-uring"]["to_floor"])
+        del bench.results.samples["stat-same", "floor-uring"]
+        self.assertIsNone({row["server"]: row for row in bench.rows()}["null-uring"]["to_floor"])
 
     def test_our_servers_have_rows_on_both_transports(self):
-        commands = {s.name: s.command for s in load_bench().rows.SERVERS}
-        for name in ("null", "hello", "memfs"):
+        words = {s.name: s.command for s in rows.SERVERS}
+        for name in ("null", "hello", "memfs", "memfs-cached"):
             for suffix in ("", "-all"):
-                self.assertIn("--transport dev ", commands[name + suffix])
-                self.assertIn("--transport uring ", commands[name + "-uring" + suffix])
+                self.assertIn("--transport dev ", words[name + suffix])
+                self.assertIn("--transport uring ", words[name + "-uring" + suffix])
 
     def test_sigterm_unmounts(self):
         with subprocess.Popen([*SHORT, "--repeat", "100000", "--only", "stat-same", "--servers", "floor"],
@@ -171,6 +179,168 @@ class BenchTest(unittest.TestCase):
         self.assertRegex(errors, r"bench: floor: stat-same: .*")
         self.assertRegex(out, r"floor-ring +0 +\d")
         self.assertEqual(mounts_below(self.folder), [])
+
+    def test_small_files_have_figures_of_all_sides(self):
+        servers = ["libfuse-memfs-free", "memfs-cached-all", *(["tmpfs"] if os.geteuid() == 0 else [])]
+        seen = self.results_of("--quick", "--only", "small-one,small-two", "--servers", ",".join(servers))
+        for work in ("small-one", "small-two"):
+            self.assertEqual(seen[work, "libfuse-memfs-free"]["to_libfuse"], 1)
+            for server in servers:
+                row = seen[work, server]
+                self.assertEqual(len(row["samples"]), 2)
+                self.assertEqual(set(row["parts"]), {"create", "stat", "read", "unlink"})
+                for sample in row["samples"]:
+                    self.assertAlmostEqual(sum(sample["parts"].values()), sample["seconds"], places=4)
+                    self.assertAlmostEqual(sample["per_s"] * sample["seconds"], measuring.QUICK.small_files)
+
+    def test_a_server_of_the_command_line_is_measured_beside_ours(self):
+        seen = self.results_of("--only", "stat-same", "--servers", "floor",
+                               "--peer", f"mine={shlex.quote(BUILD)}/tests/bench/floor_dev --loop read --cores 0")
+        self.assertEqual(seen["stat-same", "mine"]["kind"], "given")
+        self.assertGreater(seen["stat-same", "mine"]["to_floor"], 0)
+
+    def test_the_plot_is_drawn_or_the_reason_is_told(self):
+        with tempfile.TemporaryDirectory() as folder:
+            plot = pathlib.Path(folder, "plot.svg")
+            done = self.bench("--only", "stat-same", "--servers", "floor-all", "--plot", str(plot))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            if "not drawn" in done.stdout:
+                self.assertRegex(done.stdout, r"not drawn: .*plot\.svg: .*matplotlib")
+                self.assertFalse(plot.exists())
+            else:
+                text = "".join(xml.etree.ElementTree.parse(plot).getroot().itertext())
+                self.assertIn("floor, dev", text)
+                self.assertIn("client on core 0", text)
+
+    def test_wrong_arguments_are_refused(self):
+        for wrong in (["--peer", "nameless"], ["--peer", "floor=/bin/true"], ["--repeat", "0"], ["--only", "sleep"],
+                      ["--servers", "nobody"]):
+            self.assertEqual(self.bench(*wrong).returncode, 2, wrong)
+
+    def test_a_client_that_cannot_work_fails(self):
+        done = subprocess.run([f"{BUILD}/tests/bench/bench_files", "--path", "/proc/none", "--cores", "any,any"],
+                              capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("mkdir", done.stderr)
+
+
+class PlainFolder:
+    """Stands for a mount: a folder of an ordinary file system."""
+
+    def __init__(self, path):
+        self.path = path
+        self.file = os.path.join(path, "file")
+        self.aborted = False
+
+    def abort(self):
+        self.aborted = True
+
+
+class WorkloadTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.base = folder.name
+        self.mount = PlainFolder(os.path.join(self.base, "mount"))
+        os.mkdir(self.mount.path)
+        self.site = workloads.Site(f"{BUILD}/tests/bench", small_count=50, time_ms=20,
+                                   tree=source_tree.SourceTree(self.base, 50), first=True)
+
+    def work(self, kind):
+        return next(work for work in workloads.WORKLOADS if isinstance(work, kind))
+
+    def run_tree(self, drop):
+        return dataclasses.replace(self.work(workloads.Tree), drop_caches=str(drop)).run(self.mount, self.site)
+
+    def spoil(self):
+        """Now the source files are not what the archive and the repository have."""
+        next(pathlib.Path(self.site.tree.files).rglob("*.c")).write_text("spoilt")
+
+    def test_the_tree_is_unpacked_read_and_removed(self):
+        drop = pathlib.Path(self.base, "drop_caches")
+        drop.touch()
+        figures = self.run_tree(drop)
+        self.assertEqual(list(figures), list(self.work(workloads.Tree).figures))
+        self.assertEqual(drop.read_text(), "3\n")
+        self.assertEqual(os.listdir(self.mount.path), [])
+        for figure in figures.values():
+            self.assertAlmostEqual(figure["per_s"] * figure["seconds"], 50)
+
+    def test_without_the_right_to_drop_caches_there_is_no_cold_figure(self):
+        work = dataclasses.replace(self.work(workloads.Tree), drop_caches=f"{self.base}/none/drop_caches")
+        self.assertEqual(list(work.why_not()), ["find-cat-cold"])
+        self.assertEqual(list(work.run(self.mount, self.site)), ["untar", "find-cat", "rm-rf"])
+
+    def test_a_tree_that_is_not_what_was_unpacked_fails(self):
+        self.spoil()
+        with self.assertRaisesRegex(RuntimeError, "diff"):
+            self.run_tree(f"{self.base}/none/drop_caches")
+
+    def test_the_repository_is_cloned(self):
+        figures = self.work(workloads.Clone).run(self.mount, self.site)
+        self.assertGreater(figures["git-clone"]["seconds"], 0)
+        self.assertEqual(os.listdir(self.mount.path), [])
+
+    def test_the_source_tree_is_the_same_each_time(self):
+        def whole(tree):
+            return {path.relative_to(tree.files): path.read_bytes() for path in pathlib.Path(tree.files).rglob("*.c")}
+
+        other = os.path.join(self.base, "other")
+        os.mkdir(other)
+        self.assertEqual(len(whole(self.site.tree)), 50)
+        self.assertEqual(whole(self.site.tree), whole(source_tree.SourceTree(other, 50)))
+
+    def fake_program(self, name, text):
+        program = pathlib.Path(self.base, "bin", name)
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{text}\n")
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        return unittest.mock.patch.dict(os.environ, PATH=f"{program.parent}:{os.environ['PATH']}")
+
+    def test_fio_is_asked_for_the_work_and_its_bytes_are_counted(self):
+        pathlib.Path(self.mount.file).write_bytes(b"x" * 8192)
+        report = json.dumps({"jobs": [{"read": {"bw_bytes": 0, "clat_ns": {}},
+                                       "write": {"bw_bytes": 40960, "clat_ns": {"percentile": {"99.000000": 7}}}}]})
+        work = next(work for work in workloads.WORKLOADS if work.name == "fio-randwrite-16")
+        with self.fake_program("fio", f"echo \"$@\" >{self.base}/asked; echo '{report}'"):
+            self.assertEqual(work.run(self.mount, self.site), {"fio-randwrite-16": {"per_s": 10, "p99_ns": 7}})
+        asked = pathlib.Path(self.base, "asked").read_text().split()
+        for word in ("--rw=randwrite", "--iodepth=16", "--bs=4096", "--size=8192", "--direct=1",
+                     f"--filename={self.mount.file}"):
+            self.assertIn(word, asked)
+
+    def test_what_is_missing_is_named_with_its_package(self):
+        with unittest.mock.patch.dict(os.environ, PATH=self.base):
+            for kind, package in ((workloads.Fio, "fio"), (workloads.Clone, "git"), (workloads.Tree, "tar")):
+                with self.assertRaisesRegex(commands.Missing, f"not installed .Debian package {package};"):
+                    self.work(kind).check()
+            bench = measuring.Bench(pathlib.Path(BUILD), [], [self.work(workloads.Fio)], measuring.QUICK,
+                                    pathlib.Path(self.base))
+            bench.start_all()
+        self.assertRegex(bench.absent["fio-randread-1"], "fio is not installed")
+        self.assertEqual((bench.works, bench.failed), ([], False))
+
+    def test_a_command_that_does_not_come_back_is_killed_and_its_mount_aborted(self):
+        with self.assertRaisesRegex(RuntimeError, "sleep did not come back"):
+            commands.run(self.mount, ["sleep", "1000"], 0.1)
+        self.assertTrue(self.mount.aborted)
+        with self.assertRaisesRegex(RuntimeError, "false ended with 1"):
+            commands.run(self.mount, ["false"], TIMEOUT_S)
+
+    def test_medians_are_taken_of_parts_too(self):
+        samples = [{"per_s": n, "parts": {"read": n * 10}} for n in (3, 1, 2)]
+        self.assertEqual(results.median_of(samples), {"per_s": 2, "parts": {"read": 20}})
+        self.assertEqual(results.median_of([{"per_s": 1, "p99_ns": None}, {"per_s": 3, "p99_ns": 1}]), {"per_s": 2})
+
+    def test_more_done_in_a_second_is_a_lower_ratio(self):
+        names = ("tmpfs", "libfuse-memfs-free", "memfs-cached-all")
+        servers = [server for server in rows.SERVERS if server.name in names]
+        found = results.Results()
+        for server, per_s in zip(servers, (400, 100, 200), strict=True):
+            found.add("small-one", server, {"per_s": per_s})
+        ratios = {row["server"]: (row["to_limit"], row["to_libfuse"])
+                  for row in found.rows([self.work(workloads.SmallFiles)], servers)}
+        self.assertEqual(ratios, {"tmpfs": (1, 0.25), "libfuse-memfs-free": (4, 1), "memfs-cached-all": (2, 0.5)})
 
 
 if __name__ == "__main__":

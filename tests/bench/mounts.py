@@ -1,4 +1,4 @@
-"""Mounting and unmounting of one file server for scripts/bench.
+"""Mounting and unmounting of one file server, or of tmpfs, for scripts/bench.
 
 Everything waits at most DEADLINE_S, and a server that does not go by itself is aborted, killed by its pid and detached.
 """
@@ -10,6 +10,7 @@ import time
 
 DEADLINE_S = 10
 FUSE_CONNECTIONS = pathlib.Path("/sys/fs/fuse/connections")
+TMPFS_SIZE = "size=2g"
 
 
 class MountFailed(Exception):
@@ -112,4 +113,27 @@ class Mount:
             pass
         self.process = None
         if mount_minor(self.path) is None:
+            os.rmdir(self.path)
+
+
+class Tmpfs(Mount):
+    """The kernel's own memory file system: a mount without a server."""
+
+    def __init__(self, server, base):
+        super().__init__(server, [], base)
+        self.words = ["mount", "-t", "tmpfs", "-o", TMPFS_SIZE, "tmpfs", self.path]
+
+    def start(self):
+        os.mkdir(self.path)
+        if not quietly(self.words):
+            os.rmdir(self.path)
+            raise MountFailed("mounting tmpfs failed (it needs root)")
+
+    def said(self):
+        return ""
+
+    def stop(self):
+        while mount_minor(self.path) is not None and (unmount(self.path, lazily=False) or unmount(self.path, lazily=True)):
+            pass
+        if mount_minor(self.path) is None and os.path.isdir(self.path):
             os.rmdir(self.path)

@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import tempfile
 
+import commands
+
 MICRO_TIMEOUT_S = 300
 CALLGRIND_TIMEOUT_S = 300
 COUNTS = (2000, 6000)
@@ -25,14 +27,10 @@ MICRO_LIMITS_NS = {
 INSTRUCTION_LIMITS = {"parks": 2500}
 
 
-class Missing(Exception):
-    """What is needed is not there; the text says what."""
-
-
 def program(folder, name):
     path = folder / "tests" / "bench" / name
     if not os.access(path, os.X_OK):
-        raise Missing(f"tests/bench/{name} is not built")
+        raise commands.Missing(f"tests/bench/{name} is not built")
     return str(path)
 
 
@@ -73,7 +71,7 @@ def instructions(build_dir):
     """[{way, instructions, limit}] of one null operation: the difference of two runs, so that start and end cancel."""
     counter = program(build_dir, "count_operations")
     if shutil.which("valgrind") is None:
-        raise Missing("valgrind is not installed")
+        raise commands.Missing("valgrind is not installed")
     rows = []
     for way in ("parks", "fuse"):
         few, many = (callgrind_total([counter, way, str(count)]) for count in COUNTS)

@@ -3,7 +3,7 @@
 // A port kind overrides the vectors; the free functions below hold the rules that all kinds share.
 // A kind that cannot do something panics naming the port and the call.
 //
-// Threading:  see each kind: thread_port.hh, spin_port.hh, simple_ports.hh.
+// Threading:  see each kind: thread_port.hh, core_port.hh, spin_port.hh, simple_ports.hh.
 // Blocks:     waitport, waitmsg and domsg block the calling waiter (light thread or ordinary
 //             thread), never a core.
 // Errors:     positive errno as the message's error; eintr or erestart only where the caller asked

@@ -69,6 +69,7 @@ int serve(const server_options& opts, const fuse_lowlevel_ops& ops, void* userda
     std::array<char*, 4> argv{program.data(), option.data(), mount_options.data(), nullptr};
     fuse_args args = FUSE_ARGS_INIT(3, argv.data());
     fuse_session* session = fuse_session_new(&args, &ops, sizeof ops, userdata);
+    fuse_opt_free_args(&args); // libfuse works on a copy of its own
     if (session == nullptr) return 1;
     int result = 1;
     if (fuse_set_signal_handlers(session) == 0) {

@@ -170,9 +170,10 @@ struct memory_node {
     std::shared_mutex lock;
     struct stat st {
     }; // guarded by lock, but for st_ino, which is constant; a file's size is that of `bytes`
-    file_bytes bytes;   // guarded by lock
-    mode_t type = 0;    // constant: S_IFREG, S_IFDIR, ...
-    std::string target; // constant: what a symbolic link points to
+    file_bytes bytes;                          // guarded by lock
+    mode_t type = 0;                           // constant: S_IFREG, S_IFDIR, ...
+    std::string target;                        // constant: what a symbolic link points to
+    std::map<std::string, std::string> xattrs; // guarded by lock
 
     std::shared_mutex names_lock;
     directory_names names; // guarded by names_lock

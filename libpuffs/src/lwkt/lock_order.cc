@@ -12,6 +12,8 @@
 namespace puffs::lwkt::detail {
 namespace {
 
+constexpr std::size_t waiters_kept = 4096; // that hold nothing now
+
 struct order {
     std::mutex mu;
     std::map<const mutex*, std::set<const mutex*>> taken_under; // key: held, value: taken meanwhile
@@ -66,7 +68,7 @@ void order_given(const mutex& m, const waiter& by) {
     const std::lock_guard guard(o.mu);
     auto& mine = o.held[&by];
     std::erase(mine, &m);
-    if (mine.empty()) {
+    if (mine.empty() && o.held.size() > waiters_kept) { // else its memory serves the next lock
         o.held.erase(&by);
     }
 }

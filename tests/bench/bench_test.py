@@ -27,6 +27,7 @@ sys.path.insert(0, f"{ROOT}/tests/bench")
 
 import commands  # noqa: E402
 import machine  # noqa: E402
+import markdown  # noqa: E402
 import measuring  # noqa: E402
 import results  # noqa: E402
 import rows  # noqa: E402
@@ -341,6 +342,30 @@ class WorkloadTest(unittest.TestCase):
         ratios = {row["server"]: (row["to_limit"], row["to_libfuse"])
                   for row in found.rows([self.work(workloads.SmallFiles)], servers)}
         self.assertEqual(ratios, {"tmpfs": (1, 0.25), "libfuse-memfs-free": (4, 1), "memfs-cached-all": (2, 0.5)})
+
+    def test_the_tables_for_the_documentation_have_what_was_measured(self):
+        def row(work, server, **fields):
+            return {"work": work, "server": server, "kind": "puffs", "samples": [{}], **fields}
+
+        report = {"small_files": 1000, "tree_files": 200, "instructions": [{"way": "parks", "instructions": 1500.4}],
+                  "micro": [{"name": "null_operation_parks", "ns": 130.2}], "results": [
+                      row("stat-same", "null-all", p50_ns=14400), row("stat-two", "null-all", ops_per_s=109000.0),
+                      row("small-one", "tmpfs", seconds=0.1, per_s=1e4, to_libfuse=0.25),
+                      row("small-one", "memfs-cached-uring-all", seconds=0.2, per_s=5e3, to_libfuse=0.5),
+                      row("fio-read-1m", "tmpfs", per_s=4000.0, to_libfuse=None)]}
+        pinned, free, work, runtime = markdown.tables(report)
+        self.assertEqual(len(pinned.splitlines()), 2)
+        self.assertIn("| `null`, transport dev | 14.4 |  |  | 109,000 |\n", free)
+        self.assertEqual(work.splitlines()[2:], [
+            "| 1,000 small files, one client | 0.100 s | 0.200 s | 2.0 times as fast |",
+            "| 1 MiB reads | 4,000 MiB/s |  |  |"])
+        self.assertIn("| 1,500 instructions, 130 ns |\n", runtime)
+        report |= {"repeat": 5, "machine": dict.fromkeys(("cpus", "cpu", "kernel", "compiler", "libfuse", "commit"), "x")}
+        text = markdown.replace(f"before\n{markdown.BEGIN}old\n{markdown.END}after\n", report)
+        self.assertEqual(text, f"before\n{markdown.BEGIN}{markdown.section(report)}{markdown.END}after\n")
+        self.assertIn(work, text)
+        with self.assertRaises(ValueError):
+            markdown.replace("no marks\n", report)
 
 
 if __name__ == "__main__":

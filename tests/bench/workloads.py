@@ -70,16 +70,18 @@ class Workload:
 
 @dataclasses.dataclass(frozen=True)
 class SmallFiles(Workload):
-    """Makes, stats, reads and removes files of 1 KiB."""
+    """Makes, stats, reads and removes files of 1 KiB: one in `share` of the files of the site."""
 
     clients: str = "any"
+    share: int = 1
     size_bytes: int = 1024
 
     def run(self, mount, site):
-        words = [os.path.join(site.tests, "bench_files"), "--path", mount.path, "--count", str(site.small_count),
+        count = site.small_count // self.share
+        words = [os.path.join(site.tests, "bench_files"), "--path", mount.path, "--count", str(count),
                  "--size", str(self.size_bytes), "--cores", self.clients]
         parts = json.loads(commands.run(mount, words, LIMIT_S))
-        return {self.name: fixed_work(parts.pop("sum"), site.small_count, parts=parts)}
+        return {self.name: fixed_work(parts.pop("sum"), count, parts=parts)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,8 +175,8 @@ ON_CORE_0 = ("0", "-")
 WORKLOADS = (
     SmallFiles("small-one", "small files, one client, not pinned", NOT_PINNED),
     SmallFiles("small-two", "small files, two clients, not pinned", NOT_PINNED, "any,any"),
-    SmallFiles("small-same", "small files, server and client on core 0", ON_CORE_0, "0"),
-    SmallFiles("small-other", "small files, server on core 0, client on core 1", ON_CORE_0, "1"),
+    SmallFiles("small-same", "small files, server and client on core 0", ON_CORE_0, "0", 4),
+    SmallFiles("small-other", "small files, server on core 0, client on core 1", ON_CORE_0, "1", 4),
     Tree("tree", "a source tree: tar -x, find | xargs cat, rm -rf", NOT_PINNED),
     Clone("git-clone", "git clone of a local repository of a source tree", NOT_PINNED),
     Fio("fio-randread-1", "4 KiB direct random reads, depth 1", NOT_PINNED, "randread"),

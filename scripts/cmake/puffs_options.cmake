@@ -22,6 +22,15 @@ if(PUFFS_SANITIZE)
   endif()
 endif()
 
+# The way of a request crosses a dozen files. The archives keep plain code besides, so that an installed copy links with
+# any compiler; tests use that (tests/CMakeLists.txt), or each of them would optimise the whole project anew.
+if(PUFFS_LTO)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    message(FATAL_ERROR "PUFFS_LTO needs GCC: its archives hold plain code too")
+  endif()
+  string(APPEND CMAKE_CXX_FLAGS " -flto=auto -ffat-lto-objects") # before the options of a folder, which may undo it
+endif()
+
 if(PUFFS_FUZZ)
   if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
     message(FATAL_ERROR "PUFFS_FUZZ needs clang: libFuzzer comes with it")

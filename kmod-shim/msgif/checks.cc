@@ -199,7 +199,8 @@ void remember_link(question& q, const msg::arguments& a) {
     q.target = a.link.target;
 }
 
-// created: as made, but another client may have been first, so that the node is known already.
+// created: the node may be known already: another client was first, or looked it up between its making and this answer.
+// made: it has no name by which anybody could know it.
 enum class names : std::uint8_t { nothing, found, created, made, linked, entries };
 
 // What a reply to an operation may hold. An operation without a line answers with its error alone.
@@ -216,9 +217,9 @@ constexpr auto rules = [] {
     at(vn_op::lookup) = {nullptr, check_lookup, false, names::found};
     at(vn_op::create) = {nullptr, check_create, false, names::created};
     at(vn_op::tmpfile) = {nullptr, check_create, false, names::made};
-    at(vn_op::mknod) = {remember_make, check_mknod, false, names::made};
-    at(vn_op::mkdir) = {nullptr, check_mkdir, false, names::made};
-    at(vn_op::symlink) = {nullptr, check_symlink, false, names::made};
+    at(vn_op::mknod) = {remember_make, check_mknod, false, names::created};
+    at(vn_op::mkdir) = {nullptr, check_mkdir, false, names::created};
+    at(vn_op::symlink) = {nullptr, check_symlink, false, names::created};
     at(vn_op::link) = {remember_link, check_link, false, names::linked};
     at(vn_op::getattr) = {nullptr, check_getattr, false, names::nothing};
     at(vn_op::setattr) = {nullptr, check_setattr, false, names::nothing};

@@ -156,11 +156,18 @@ const hostile_case table[] = {
     {"tmpfile of a live node", vn_op::tmpfile, EPROTO, nothing_asked, made(node(live))},
     {"mkdir", vn_op::mkdir, 0, nothing_asked, made(node(fresh, S_IFDIR))},
     {"mkdir of a file", vn_op::mkdir, EPROTO, nothing_asked, made(node(fresh))},
-    {"mkdir of a live node", vn_op::mkdir, EPROTO, nothing_asked, made(node(live, S_IFDIR))},
+    {"mkdir of a live node", vn_op::mkdir, 0, nothing_asked, made(node(live, S_IFDIR))},
+    {"mkdir of the directory it is in", vn_op::mkdir, EPROTO, nothing_asked,
+     made(node(parent, S_IFDIR))},
+    {"mkdir of a node of the past", vn_op::mkdir, EPROTO, nothing_asked,
+     made(node(msg::make_cookie(msg::slot_of(live), 7), S_IFDIR))},
     {"symlink", vn_op::symlink, 0, nothing_asked, made(node(fresh, S_IFLNK))},
+    {"symlink of a live node", vn_op::symlink, 0, nothing_asked, made(node(live, S_IFLNK))},
     {"symlink of a file", vn_op::symlink, EPROTO, nothing_asked, made(node(fresh))},
     {"mknod of a fifo", vn_op::mknod, 0, [](arguments& a) { a.make.mode = S_IFIFO; },
      made(node(fresh, S_IFIFO))},
+    {"mknod of a live node", vn_op::mknod, 0, [](arguments& a) { a.make.mode = S_IFIFO; },
+     made(node(live, S_IFIFO))},
     {"mknod of another type", vn_op::mknod, EPROTO, [](arguments& a) { a.make.mode = S_IFIFO; },
      [](msg::request& r, bytes&) {
          r.args.make.mode = S_IFSOCK; // what was asked is not for the server to say
@@ -254,9 +261,10 @@ INSTANTIATE_TEST_SUITE_P(T16, hostile_server,
 // `live`, and `fresh` if the answer named it and was believed.
 std::size_t nodes_after(const hostile_case& h) {
     const std::string_view name = h.name;
-    const bool names_fresh = name == "create" || h.op == vn_op::mkdir || h.op == vn_op::symlink ||
-                             h.op == vn_op::mknod || name == "lookup" || name == "readdirplus";
-    return h.rv == 0 && names_fresh ? 2 : 1;
+    const bool names_fresh = h.op == vn_op::create || h.op == vn_op::mkdir ||
+                             h.op == vn_op::symlink || h.op == vn_op::mknod || name == "lookup" ||
+                             name == "readdirplus";
+    return h.rv == 0 && names_fresh && !name.ends_with("of a live node") ? 2 : 1;
 }
 
 // spec: F41

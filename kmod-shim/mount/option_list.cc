@@ -168,6 +168,10 @@ constexpr std::array valued = {
                   [](mount_options& o, std::string_view n, std::string_view t) {
                       return set_number(o.max_background, n, t, 1, 65535);
                   }},
+    valued_option{"congestion_threshold",
+                  [](mount_options& o, std::string_view n, std::string_view t) {
+                      return set_number(o.congestion_threshold, n, t, 1, 65535);
+                  }},
     valued_option{"uring_entries",
                   [](mount_options& o, std::string_view n, std::string_view t) {
                       return set_number(o.uring_entries, n, t, 1, uring_entries_max);
@@ -203,6 +207,7 @@ outcome apply_one(mount_options& o, const std::string& name, const std::string& 
         }
         if (name == "writeback_cache") {
             o.writeback_cache = true;
+            o.user.writeback_cache = true;
             return {};
         }
         if (std::ranges::find(kernel_flags, name) != kernel_flags.end()) {
@@ -278,11 +283,12 @@ Options of the framework:
   negative_timeout=S       the same for names that do not exist (default {:.9g})
   max_write=BYTES          largest write request (4K to 1M, default 1M)
   max_background=N         requests nobody waits for, at once (default: 16 a core, at least 64)
+  congestion_threshold=N   how many of them make the kernel hold back (default: three quarters)
   uring_entries=N          requests of each CPU that may be in the server at once on transport uring
                            (1 to 64, each takes the memory of a largest read or write;
                            default: 8, or what fits into 256 MiB)
   readdirplus=auto|yes|no  attributes together with directory entries (default auto)
-  writeback_cache          the kernel collects writes
+  writeback_cache          the kernel collects writes, and keeps sizes and times of files itself
   policy=per_node|serial|parallel   what may run at the same time (default: the server's)
 )",
         seconds(defaults.user.attr_timeout), seconds(defaults.user.entry_timeout),

@@ -3,6 +3,7 @@
 #include "fuse/opmap.hh"
 #include "mount/asking.hh"
 #include "mount/channels.hh"
+#include "mount/init_of.hh"
 #include "mount/mount_point.hh"
 #include "mount/transport.hh"
 #include "puffs/base/log.hh"
@@ -56,24 +57,6 @@ std::vector<int> usable_cpus(std::size_t cores_max) {
         }
     }
     return cpus;
-}
-
-fuse::init_options init_of(const mount_options& o, std::size_t cores, bool uring) {
-    fuse::init_options i;
-    i.io_uring = uring;
-    i.max_write_bytes = o.max_write;
-    i.max_read_bytes = o.max_read;
-    i.max_background = static_cast<std::uint16_t>(
-        o.max_background != 0 ? o.max_background
-                              : std::min<std::size_t>(16 * std::max<std::size_t>(cores, 4), 65535));
-    i.writeback_cache = o.writeback_cache;
-    // With delayed writes the kernel believes its own copy of the mode, and would run a program by the set-id bits that
-    // the server has cleared; without, it asks for the attributes before it reads (auto_inval_data).
-    i.handle_killpriv_v2 = o.clears_set_id && !o.writeback_cache;
-    i.readdirplus = !o.readdirplus   ? fuse::readdirplus_use::automatic
-                    : *o.readdirplus ? fuse::readdirplus_use::always
-                                     : fuse::readdirplus_use::never;
-    return i;
 }
 
 } // namespace

@@ -9,8 +9,9 @@ result<void> getattr(call& c) {
     auto& a = c.args().getattr;
     c.set_handle(a.handle);
     lock_set locks(c.how(), *c.n);
-    a.attr_ttl = call::ttl_of(c.options().attr_timeout);
-    return c.attributes(*c.n, a.va);
+    const auto got = c.attributes(*c.n, a.va);
+    a.attr_ttl = c.attr_ttl();
+    return got;
 }
 
 result<void> setattr(call& c) {
@@ -29,8 +30,9 @@ result<void> setattr(call& c) {
             return done;
         }
     }
-    a.attr_ttl = call::ttl_of(c.options().attr_timeout);
-    return c.attributes(*c.n, a.va);
+    const auto got = c.attributes(*c.n, a.va);
+    a.attr_ttl = c.attr_ttl();
+    return got;
 }
 
 result<void> access(call& c) {

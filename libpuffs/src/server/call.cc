@@ -124,6 +124,7 @@ result<void> call::attributes(node& node_, attr& into) {
     if (ops().getattr == nullptr) {
         return fail(ENOSYS);
     }
+    ctx.attr_timeout_.reset();
     const auto said = ops().getattr(server(), ctx, node_);
     if (!said) {
         return fail(said.error());
@@ -178,6 +179,7 @@ result<void> call::name_node(msg::newinfo& made, entry e, bool locked) {
     node& named = *e.held;
     result<void> good;
     if (e.answer.va) {
+        ctx.attr_timeout_.reset(); // was that of another node
         made.va = *e.answer.va;
         good = complete(named, made.va);
     } else {
@@ -188,7 +190,7 @@ result<void> call::name_node(msg::newinfo& made, entry e, bool locked) {
         return good;
     }
     made.entry_ttl = ttl_of(e.answer.entry_timeout.value_or(options().entry_timeout));
-    made.attr_ttl = ttl_of(e.answer.attr_timeout.value_or(options().attr_timeout));
+    made.attr_ttl = e.answer.attr_timeout ? ttl_of(*e.answer.attr_timeout) : attr_ttl();
     made.node = e.held.into_lookup();
     return {};
 }

@@ -41,6 +41,14 @@ struct call {
     [[nodiscard]] node_table& nodes() const noexcept { return *um.nodes_; }
     [[nodiscard]] policy how() const noexcept { return um.options_.concurrency; }
     [[nodiscard]] msg::arguments& args() const noexcept { return req.args; }
+    // Opens are counted, and hold their node, for servers that care: its close comes before its reclaim.
+    [[nodiscard]] bool counts_opens() const noexcept {
+        return ops().open != nullptr || ops().close != nullptr || ops().inactive != nullptr;
+    }
+    // The kernel takes enosys for all opens to come, and keeps pages and directories from one to the next.
+    [[nodiscard]] bool is_not_asked_to_open() const noexcept {
+        return options().sole_owner && !counts_opens();
+    }
     void set_handle(std::uint64_t h) noexcept { ctx.handle_ = h; }
 
     // take_bytes, take_name, take_chars - the next run of bytes of the request.
@@ -69,6 +77,10 @@ struct call {
 
     // attributes - of a locked node, from the server's getattr. After an error `into` says nothing.
     [[nodiscard]] result<void> attributes(node& n, attr& into);
+    // For the attributes that it got: what the server's getattr said, or else the mount's time.
+    [[nodiscard]] msg::ttl attr_ttl() const noexcept {
+        return ttl_of(ctx.attr_timeout_.value_or(options().attr_timeout));
+    }
     // complete - checks and completes what the server said about a node.
     // Errors: eproto its type is none, or another than before.
     [[nodiscard]] result<void> complete(node& n, attr& va) const;

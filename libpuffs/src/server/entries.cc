@@ -63,7 +63,8 @@ result<void> make(call& c, vtype type, Make&& make) {
 
 result<void> create(call& c) {
     const auto op = c.ops().create != nullptr ? c.ops().create : c.ops().mknod;
-    if (op == nullptr) {
+    // Enosys: the kernel makes files by mknod from then on, without an open file to be released.
+    if (op == nullptr || (c.ops().create == nullptr && c.is_not_asked_to_open())) {
         return fail(ENOSYS);
     }
     return make(c, vtype::reg, [&](std::string_view name, const make_request& what) {

@@ -8,9 +8,23 @@ namespace puffs::handlers {
 
 namespace {
 
-// Opens are counted, and hold their node, for servers that care: its close comes before its reclaim.
-bool counts_opens(const operations& ops) {
-    return ops.open != nullptr || ops.close != nullptr || ops.inactive != nullptr;
+// With a cache that collects writes the kernel completes pages by reading, through whatever handle, and knows itself
+// where the end is.
+int flags_for_server(const call& c, std::uint32_t asked) {
+    if (!c.options().writeback_cache) {
+        return static_cast<int>(asked);
+    }
+    const std::uint32_t mode = asked & O_ACCMODE;
+    return static_cast<int>((asked & ~std::uint32_t{O_ACCMODE | O_APPEND}) |
+                            (mode == O_WRONLY ? std::uint32_t{O_RDWR} : mode));
+}
+
+// What holds for each open file of a server whose files nobody else changes.
+std::uint32_t implied_bits(const call& c, std::uint32_t said) {
+    if (!c.options().sole_owner || (said & msg::open_direct_io) != 0) {
+        return 0;
+    }
+    return c.n->is_dir() ? msg::open_keep_cache | msg::open_cache_dir : msg::open_keep_cache;
 }
 
 } // namespace
@@ -26,8 +40,8 @@ result<void> open(call& c) {
     if (changes && c.options().read_only) {
         return fail(EROFS);
     }
-    if (!counts_opens(c.ops())) {
-        return {};
+    if (!c.counts_opens()) {
+        return c.is_not_asked_to_open() ? result<void>(fail(ENOSYS)) : result<void>();
     }
     auto opened = c.nodes().hold(c.n->cookie());
     if (!opened) {
@@ -35,7 +49,7 @@ result<void> open(call& c) {
     }
     lock_set locks(c.how(), *c.n); // counted under it too: see close
     if (c.ops().open != nullptr) {
-        const auto answer = c.ops().open(c.server(), c.ctx, *c.n, static_cast<int>(a.flags));
+        const auto answer = c.ops().open(c.server(), c.ctx, *c.n, flags_for_server(c, a.flags));
         if (!answer) {
             return fail(answer.error());
         }
@@ -45,6 +59,7 @@ result<void> open(call& c) {
         a.handle = answer->handle;
         a.result_bits = answer->bits;
     }
+    a.result_bits |= implied_bits(c, a.result_bits);
     opened->into_open();
     return {};
 }
@@ -59,7 +74,7 @@ result<void> inactive(call& c) {
 
 result<void> close(call& c) {
     const auto& a = c.args().close;
-    if (!counts_opens(c.ops())) {
+    if (!c.counts_opens()) {
         return {};
     }
     c.set_handle(a.handle);
@@ -70,7 +85,7 @@ result<void> close(call& c) {
     const auto left = c.nodes().close_file(*c.n);
     result<void> done;
     if (c.ops().close != nullptr) {
-        done = c.ops().close(c.server(), c.ctx, *c.n, static_cast<int>(a.flags));
+        done = c.ops().close(c.server(), c.ctx, *c.n, flags_for_server(c, a.flags));
     }
     if (left == 0U && c.ops().inactive != nullptr) {
         c.ops().inactive(c.server(), c.ctx, *c.n);

@@ -34,10 +34,11 @@ struct mount_options {
     bool default_permissions = false;
     bool allow_other = false;
     bool read_only = false;
-    std::uint32_t max_read = 0;            // bytes; 0: no limit of ours
-    std::uint32_t max_write = 1024 * 1024; // bytes
-    std::uint32_t max_background = 0;      // 0: 16 a core, at least 64
-    std::optional<bool> readdirplus;       // nullopt: auto
+    std::uint32_t max_read = 0;             // bytes; 0: no limit of ours
+    std::uint32_t max_write = 1024 * 1024;  // bytes
+    std::uint32_t max_background = 0;       // 0: 16 a core, at least 64
+    std::uint32_t congestion_threshold = 0; // 0: three quarters of that
+    std::optional<bool> readdirplus;        // nullopt: auto
     bool writeback_cache = false;
     // A class's default, not an option: the server clears set-id bits where it is told to (cc::kills_set_id,
     // msg::set_kill_suidgid, and in fallocate by callers other than root). Otherwise, and with writeback_cache, the

@@ -11,7 +11,9 @@
 #include "puffs/msg/request.hh"
 #include "puffs/server/node.hh"
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 
 namespace puffs {
 
@@ -28,6 +30,8 @@ class cc {
     [[nodiscard]] std::uint64_t request_id() const noexcept { return req_.head.id; }
     // The handle that this server's open answered for the open file in question; 0 if it gave none.
     [[nodiscard]] std::uint64_t handle() const noexcept { return handle_; }
+    // In getattr: how long the kernel may keep these attributes, instead of the mount's time.
+    void attr_timeout(std::chrono::nanoseconds d) noexcept { attr_timeout_ = d; }
     // True in a write after which the file may not keep its set-id bits (set-group-id only if the group may execute
     // it), nor its capabilities. Only servers that clear them are told (mount_options::clears_set_id); a setattr says
     // the same by msg::set_kill_suidgid.
@@ -41,6 +45,7 @@ class cc {
     usermount& mount_;
     msg::request& req_;
     std::uint64_t handle_ = 0;
+    std::optional<std::chrono::nanoseconds> attr_timeout_; // of the last getattr
 };
 
 } // namespace puffs

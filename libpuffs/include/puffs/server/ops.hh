@@ -16,7 +16,7 @@
 //         const make_request&)                            |            |
 //   symlink(node& dir, string_view name,                  | new_node   | enosys
 //           string_view target, const make_request&)      |            |
-//   open(node&, int flags)                                | open_reply | success, no handle
+//   open(node&, int flags)                                | open_reply | success, no handle; see below
 //   close(node&, int flags)                               | void       | nothing
 //   access(node&, int mode)                               | void       | enosys: kernel allows,
 //                                                         |            | stops asking
@@ -53,6 +53,12 @@
 //                                                         |            | request
 //   unmount(bool force)                                   | void       | nothing: after the last
 //                                                         |            | request
+//
+// open is called for directories too. With usermount_options::sole_owner its answer for a file implies
+// open_keep_cache, for a directory open_keep_cache and open_cache_dir, unless it says open_direct_io; and a
+// server without open, close and inactive is not asked to open at all, nor, without create, to create: then the
+// kernel uses mknod. With usermount_options::writeback_cache a file that is opened for writing is opened for
+// reading too, because the kernel completes pages, and never with O_APPEND, because it knows the end.
 //
 // What is held while an operation runs (policy per_node): every node& it is given, one operation at
 // a time on each. For remove, rmdir and rename the framework finds the targets by calling the

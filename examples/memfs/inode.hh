@@ -42,7 +42,6 @@ struct inode {
     std::unique_ptr<directory> names; // directories
     std::string target;               // symbolic links
     std::map<std::string, std::vector<std::byte>, std::less<>> xattrs;
-    std::uint32_t opens = 0;             // regular files: opened and not closed yet
     std::atomic<inode*> parent{nullptr}; // directories; the root is its own
 
     // Constant, unlike `mode`: lookup and readdir read it with only the directory locked.

@@ -22,33 +22,6 @@ void let_others_run() {
 
 } // namespace
 
-// Pages that the kernel has are right until somebody writes through it: nobody else changes a file of ours.
-memfs::result<puffs::open_reply> memfs::open(cc&, node& n, int) {
-    inode& i = at(n);
-    puffs::open_reply r;
-    if (i.contents) {
-        ++i.opens;
-        r.bits = puffs::msg::open_keep_cache;
-    }
-    return r;
-}
-
-memfs::result<void> memfs::close(cc&, node& n, int) {
-    inode& i = at(n);
-    if (i.contents) {
-        --i.opens;
-        free_unreachable_data(i);
-    }
-    return {};
-}
-
-// The kernel lets go of a removed file when it pleases; its data need not wait for that.
-void memfs::free_unreachable_data(inode& i) {
-    if (i.nlink == 0 && i.opens == 0 && i.contents) {
-        i.contents->truncate(0);
-    }
-}
-
 memfs::result<std::size_t> memfs::read(cc&, node& n, std::span<std::byte> into,
                                        std::uint64_t offset) {
     inode& i = at(n);
@@ -65,12 +38,18 @@ memfs::result<std::size_t> memfs::write(cc& c, node& n, std::span<const std::byt
     if (i.contents == nullptr) {
         return fail(i.is_dir() ? EISDIR : EINVAL);
     }
-    auto written = i.contents->write(from, offset);
-    if (written && *written != 0) {
+    std::size_t done = 0;
+    const auto written = with_space([&]() -> result<std::size_t> {
+        const auto more = i.contents->write(from.subspan(done), offset + done);
+        done += more.value_or(0);
+        return more && done < from.size() ? fail(ENOSPC) : more;
+    });
+    if (done != 0) {
         if (c.kills_set_id()) {
             clear_set_id(i);
         }
         i.changed();
+        return done;
     }
     return written;
 }
@@ -89,6 +68,10 @@ memfs::result<std::uint64_t> memfs::seek(cc&, node& n, std::uint64_t offset, int
     return fail(EINVAL);
 }
 
+memfs::result<void> memfs::allocate(inode& i, std::uint64_t offset, std::uint64_t length) {
+    return with_space([&] { return i.contents->allocate(offset, length, let_others_run); });
+}
+
 memfs::result<void> memfs::fallocate(cc& c, node& n, int mode, std::uint64_t offset,
                                      std::uint64_t length) {
     inode& i = at(n);
@@ -98,7 +81,7 @@ memfs::result<void> memfs::fallocate(cc& c, node& n, int mode, std::uint64_t off
     const bool keep_size = (mode & FALLOC_FL_KEEP_SIZE) != 0;
     switch (mode & ~FALLOC_FL_KEEP_SIZE) {
     case 0:
-        if (auto allocated = i.contents->allocate(offset, length, let_others_run); !allocated) {
+        if (auto allocated = allocate(i, offset, length); !allocated) {
             return allocated;
         }
         break;
@@ -109,7 +92,7 @@ memfs::result<void> memfs::fallocate(cc& c, node& n, int mode, std::uint64_t off
         i.contents->punch(offset, length);
         break;
     case FALLOC_FL_ZERO_RANGE:
-        if (auto allocated = i.contents->allocate(offset, length, let_others_run); !allocated) {
+        if (auto allocated = allocate(i, offset, length); !allocated) {
             return allocated; // with the data as it was
         }
         i.contents->zero(offset, length, let_others_run);

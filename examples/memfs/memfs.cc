@@ -105,6 +105,7 @@ void memfs::defaults(puffs::kmod::mount_options& o) {
     // All changes come through this mount, so the kernel may believe what it was told.
     constexpr auto long_time = std::chrono::hours(24 * 365);
     o.user.entry_timeout = o.user.attr_timeout = o.user.negative_timeout = long_time;
+    o.user.sole_owner = true;
     o.clears_set_id = true;
     o.default_permissions = true;
     o.kernel.emplace_back("default_permissions");

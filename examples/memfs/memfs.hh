@@ -55,8 +55,6 @@ class memfs {
     result<void> deleteextattr(cc& c, node& n, std::string_view attribute);
 
     // names.cc
-    result<puffs::new_node> create(cc& c, node& dir, std::string_view name,
-                                   const puffs::make_request& r);
     result<puffs::new_node> mknod(cc& c, node& dir, std::string_view name,
                                   const puffs::make_request& r);
     result<puffs::new_node> mkdir(cc& c, node& dir, std::string_view name,
@@ -71,9 +69,7 @@ class memfs {
     result<void> readdir(cc& c, node& dir, puffs::dirents& out, std::uint64_t cookie);
     result<std::size_t> readlink(cc& c, node& n, std::span<char> into);
 
-    // io.cc
-    result<puffs::open_reply> open(cc& c, node& n, int flags);
-    result<void> close(cc& c, node& n, int flags);
+    // io.cc; there is no open: the kernel keeps a removed file's node while somebody has it open
     result<std::size_t> read(cc& c, node& n, std::span<std::byte> into, std::uint64_t offset);
     result<std::size_t> write(cc& c, node& n, std::span<const std::byte> from,
                               std::uint64_t offset);
@@ -94,7 +90,20 @@ class memfs {
                                  std::string_view target = {});
     void drop_name(inode& dir, std::string_view name);
     void unlinked(inode& dir, inode& i);
-    static void free_unreachable_data(inode& i);
+    result<puffs::new_node> try_make(node& dir, std::string_view name, const puffs::make_request& r,
+                                     std::string_view target);
+    result<void> allocate(inode& i, std::uint64_t offset, std::uint64_t length);
+    [[nodiscard]] bool forgotten_soon(int tries);
+    // Does it again while its space may come back.
+    template <class F>
+    auto with_space(F&& make) -> decltype(make()) {
+        for (int tries = 0;; ++tries) {
+            auto made = make();
+            if (made || made.error() != puffs::error(ENOSPC) || !forgotten_soon(tries)) {
+                return made;
+            }
+        }
+    }
     void clear_set_id(inode& i);
     result<void> exchange(const puffs::rename_request& r);
     [[nodiscard]] bool is_below(const inode& candidate, const inode& ancestor) const;
@@ -104,6 +113,9 @@ class memfs {
     pool pool_;
     std::atomic<std::uint64_t> next_ino_{1};
     std::atomic<std::uint64_t> inodes_{0};
+    // Inodes that lost their last name, those of them that the kernel has forgotten, and the first when somebody last
+    // waited for the second in vain. Counts, which order nothing.
+    std::atomic<std::uint64_t> removals_{0}, forgotten_{0}, waited_in_vain_{0};
     puffs::lwkt::mutex
         moving_; // directories move one at a time, so that none can come to lie below itself
     inode* root_ = nullptr;

@@ -57,8 +57,14 @@ void memfs::drop_name(inode& dir, std::string_view name) {
     space_.give(directory::cost_bytes(name));
 }
 
-memfs::result<puffs::new_node> memfs::make(node& dir_node, std::string_view name,
+memfs::result<puffs::new_node> memfs::make(node& dir, std::string_view name,
                                            const puffs::make_request& r, std::string_view target) {
+    return with_space([&] { return try_make(dir, name, r, target); });
+}
+
+memfs::result<puffs::new_node> memfs::try_make(node& dir_node, std::string_view name,
+                                               const puffs::make_request& r,
+                                               std::string_view target) {
     inode& dir = at(dir_node);
     if (auto gone = must_exist(dir); !gone) {
         return fail(gone.error());
@@ -86,10 +92,6 @@ memfs::result<puffs::new_node> memfs::make(node& dir_node, std::string_view name
     return answer(i);
 }
 
-memfs::result<puffs::new_node> memfs::create(cc&, node& dir, std::string_view name,
-                                             const puffs::make_request& r) {
-    return make(dir, name, r);
-}
 memfs::result<puffs::new_node> memfs::mknod(cc&, node& dir, std::string_view name,
                                             const puffs::make_request& r) {
     return make(dir, name, r);
@@ -111,7 +113,9 @@ void memfs::unlinked(inode& dir, inode& i) {
         --dir.nlink;
     } else {
         --i.nlink;
-        free_unreachable_data(i);
+    }
+    if (i.nlink == 0) {
+        removals_.fetch_add(1, std::memory_order_relaxed);
     }
     i.touched();
     dir.changed();

@@ -1,7 +1,9 @@
 // Nodes: look-up, attributes, extended attributes, the end of an inode.
 #include "memfs/memfs.hh"
+#include "puffs/lwkt/sched.hh"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -102,6 +104,7 @@ void memfs::reclaim(cc&, node& n) {
     inode& i = at(n);
     if (i.nlink == 0 && &i != root_) {
         delete_inode(&i);
+        forgotten_.fetch_add(1, std::memory_order_relaxed);
     }
 }
 
@@ -113,6 +116,25 @@ void memfs::delete_inode(inode* i) {
     delete i; // gives its data back first
     space_.give(cost);
     inodes_.fetch_sub(1, std::memory_order_relaxed); // a count, orders nothing
+}
+
+// The kernel forgets a removed file when nobody has it open, and says so by and by: right after the unlink its space
+// may still be missing. Waits a little for that, but in vain only once: whoever has a removed file open may keep it
+// for long, and those who write meanwhile need not wait each time.
+bool memfs::forgotten_soon(int tries) {
+    constexpr int tries_max = 1000;
+    const std::uint64_t removals = removals_.load(std::memory_order_relaxed);
+    if (removals == forgotten_.load(std::memory_order_relaxed) ||
+        removals == waited_in_vain_.load(std::memory_order_relaxed) ||
+        puffs::lwkt::thread::current_or_null() == nullptr) {
+        return false;
+    }
+    if (tries >= tries_max) {
+        waited_in_vain_.store(removals, std::memory_order_relaxed);
+        return false;
+    }
+    puffs::lwkt::sleep_for(std::chrono::milliseconds(1));
+    return true;
 }
 
 memfs::result<puffs::fs_stats> memfs::statvfs(cc&) {

@@ -6,7 +6,8 @@ namespace puffs::kmod {
 
 namespace {
 
-// Requests that nobody waits for, in flight at once. The kernel bounds what users may ask (max_user_bgreq of its module).
+// Requests that nobody waits for, in flight at once. The kernel bounds what users may ask (max_user_bgreq of its
+// module).
 constexpr std::size_t background_of_core = 16, background_least = 64, background_most = 65535;
 
 // Not unless it is asked to (libfuse, lib/mount.c); the last of the options counts, as for mount(8).

@@ -60,6 +60,37 @@ TEST(memfs_size, is_met_by_enospc_and_space_comes_back) {
     s.stop();
 }
 
+// Whoever has it open keeps its space, and those who write meanwhile wait for it but once.
+TEST(memfs_size, of_a_removed_file_that_is_open_stays_taken) {
+    mounted_server s(MEMFS, with("size=8M"));
+    ASSERT_TRUE(s.ready()) << s.log();
+    const std::string most(7U << 20, 'x');
+    const int removed = ::open((s.path() / "f").c_str(), O_CREAT | O_RDWR, 0644);
+    ASSERT_EQ(::write(removed, most.data(), most.size()), static_cast<ssize_t>(most.size()));
+    ASSERT_EQ(::unlink((s.path() / "f").c_str()), 0);
+    const int fd = ::open((s.path() / "g").c_str(), O_CREAT | O_WRONLY, 0644);
+    while (::write(fd, most.data(), 65536) > 0) {
+    }
+    EXPECT_EQ(errno, ENOSPC);
+    const auto before = std::chrono::steady_clock::now();
+    for (int i = 0; i < 20; ++i) {
+        EXPECT_EQ(::write(fd, most.data(), 65536), -1);
+    }
+    EXPECT_LT(std::chrono::steady_clock::now() - before, seconds(10)); // of 1 s each
+    char byte = '?';
+    EXPECT_EQ(::pread(removed, &byte, 1, static_cast<off_t>(most.size()) - 1), 1);
+    EXPECT_EQ(byte, 'x');
+    ::close(removed);
+    ssize_t n = -1;
+    for (int i = 0; i < 5000 && n < 0; ++i) { // soon
+        ::usleep(1000);
+        n = ::write(fd, most.data(), 65536);
+    }
+    EXPECT_EQ(n, 65536);
+    ::close(fd);
+    s.stop();
+}
+
 TEST(memfs_size, counts_names_nodes_and_attributes) {
     mounted_server s(MEMFS, with("size=1M"));
     ASSERT_TRUE(s.ready());

@@ -44,7 +44,7 @@ class memory_test : public testing::Test {
         using puffs::operations;
         c.who = {.pid = 1, .uid = 0, .gid = 0};
         spdlog::set_level(spdlog::level::off); // of hundreds of exceptions
-        let_fail<&operations::create>();
+        let_fail<&operations::mknod>();
         let_fail<&operations::mkdir>();
         let_fail<&operations::symlink>();
         let_fail<&operations::link>();

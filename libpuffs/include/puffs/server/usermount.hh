@@ -64,9 +64,9 @@ struct usermount_options {
     std::uint64_t root_id = 1; // the server's id of the root directory
     bool read_only = false;    // what would change something answers erofs
     bool trace = false;        // -d: one log line a request and reply
-    // A class's default, not an option: nobody but this mount changes what the server has. So the kernel keeps pages and
-    // directories from one open to the next (see ops.hh), the targets of symbolic links, and, where no set-id program
-    // depends on it, pages whose file has another time than before.
+    // A class's default, not an option: nobody but this mount changes what the server has. So the kernel keeps pages
+    // and directories from one open to the next (see ops.hh), the targets of symbolic links, and, where no set-id
+    // program depends on it, pages whose file has another time than before.
     bool sole_owner = false;
     bool writeback_cache = false; // the kernel collects writes: see open in ops.hh
     std::uint32_t nodes_max = 1U << 24;

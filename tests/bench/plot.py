@@ -12,7 +12,7 @@ import matplotlib
 matplotlib.use("svg")
 matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "bench", "font.size": 9, "font.family": "sans-serif"})
 
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot, ticker  # noqa: E402
 
 PLACEMENTS = {"stat-same": "client on core 0", "stat-other": "client on core 1", "stat-free": "not pinned"}
 BLOCKS = {"read-4k": "read 4 KiB", "write-4k": "write 4 KiB", "read-1m": "read 1 MiB", "write-1m": "write 1 MiB"}
@@ -67,17 +67,18 @@ def times_as_fast(row):
 
 
 def panels(results):
-    """(title, unit, lines, groups, where bars begin, log scale) of what the report has."""
+    """(title, unit, lines, groups, where bars begin, the ticks of a logarithmic scale) of what the report has."""
     out = []
     servers = with_given(LATENCY_SERVERS, results, PLACEMENTS)
     out.append(("stat: latency by placement of the client", "µs",
-                *series_of(results, PLACEMENTS, servers, lambda row: row["p50_ns"] / 1000), 0, False))
+                *series_of(results, PLACEMENTS, servers, lambda row: row["p50_ns"] / 1000), 0, None))
     servers = with_given(THROUGHPUT_SERVERS, results, BLOCKS)
     out.append(("direct I/O on core 0: throughput by transport", "MiB/s",
-                *series_of(results, BLOCKS, servers, lambda row: BLOCK_MIB[row["work"]] * row["ops_per_s"]), 0, True))
+                *series_of(results, BLOCKS, servers, lambda row: BLOCK_MIB[row["work"]] * row["ops_per_s"]), 0,
+                ticker.LogLocator(10, (1, 3))))
     servers = with_given(WORKLOAD_SERVERS, results, WORKLOADS)
     out.append(("workloads: times as fast as a memory file system on libfuse 3.14", "times",
-                *series_of(results, WORKLOADS, servers, times_as_fast), 1, True))
+                *series_of(results, WORKLOADS, servers, times_as_fast), 1, ticker.LogLocator(2)))
     return [panel for panel in out if panel[2]]
 
 
@@ -87,10 +88,12 @@ def main():
     if not drawn:
         sys.exit("the report has nothing to draw")
     figure, all_axes = pyplot.subplots(len(drawn), 1, figsize=(8.4, 2.5 * len(drawn)), squeeze=False)
-    for axes, (title, unit, lines, groups, base, logarithmic) in zip(all_axes[:, 0], drawn, strict=True):
-        if logarithmic:
+    for axes, (title, unit, lines, groups, base, ticks) in zip(all_axes[:, 0], drawn, strict=True):
+        if ticks is not None:
             axes.set_yscale("log")
+            axes.yaxis.set_major_locator(ticks)
             axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_locator(ticker.NullLocator())
         draw(axes, title, unit, lines, groups, base)
         if base:
             axes.axhline(base, color="black", linewidth=0.8)

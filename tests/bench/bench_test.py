@@ -29,6 +29,7 @@ import commands  # noqa: E402
 import machine  # noqa: E402
 import markdown  # noqa: E402
 import measuring  # noqa: E402
+import mounts  # noqa: E402
 import results  # noqa: E402
 import rows  # noqa: E402
 import source_tree  # noqa: E402
@@ -146,6 +147,33 @@ class BenchTest(unittest.TestCase):
                           "null-uring": (1.5, 2), "null-uring-all": (3, 4)})
         del bench.results.samples["stat-same", "floor-uring"]
         self.assertIsNone({row["server"]: row for row in bench.rows()}["null-uring"]["to_floor"])
+
+    def test_the_floor_of_a_server_that_keeps_data_keeps_data(self):
+        names = ("floor", "floor-keep", "null", "memfs", "memfs-uring")
+        servers = [server for server in rows.SERVERS if server.name in names]
+        found = results.Results()
+        for server, time_ns in zip(servers, (10, 20, 30, 40, 50), strict=True):
+            found.add("read-1m", server, {"p50_ns": time_ns})
+        works = [work for work in rows.WORKS if work.name == "read-1m"]
+        self.assertEqual([row["to_floor"] for row in found.rows(works, servers)], [1, 2, 3, 2, None])
+
+    def test_a_floor_with_memory_gives_back_what_was_written(self):
+        for name, command in (("dev", "floor_dev"), ("uring", "floor_uring")):
+            if name == "uring" and rows.why_no_uring() is not None:
+                continue
+            server = rows.Server(name, "floor-keep", "0", "")
+            mount = mounts.Mount(server, [f"{BUILD}/tests/bench/{command}", "--keep", "--file-bytes", "65536"],
+                                 pathlib.Path(self.folder))
+            mount.start()
+            self.addCleanup(mount.stop)
+            for offset, data in ((0, b"first"), (61440, b"end" * 2000)):
+                with open(mount.file, "r+b") as file:
+                    file.seek(offset)
+                    file.write(data)
+                with open(mount.file, "rb") as file:
+                    file.seek(offset)
+                    self.assertEqual(file.read(len(data)), data[:65536 - offset], command)
+            mount.stop()
 
     def test_our_servers_have_rows_on_both_transports(self):
         words = {s.name: s.command for s in rows.SERVERS}

@@ -1,7 +1,8 @@
 // floor_dev - the fastest /dev/fuse server known to us: no framework, one pinned thread a core.
 //
 //     floor_dev [--loop read|ring-read|ring-both|ring-poll] [--flags none|coop|single|defer]
-//               [--try] [--exclusive] [--back-off] [--counters] [--cores 0[,1…]] [--file-bytes N] MOUNTPOINT
+//               [--try] [--exclusive] [--back-off] [--counters] [--keep] [--cores 0[,1…]] [--file-bytes N]
+//               MOUNTPOINT
 //
 //   read         blocking read(), reply by writev()
 //   ring-read    a READ on the ring waits for the request, reply by writev()
@@ -10,6 +11,7 @@
 //   --try        after a reply, read() without blocking before going to sleep on the ring
 //   --exclusive  the POLL_ADD of ring-poll waits with EPOLLEXCLUSIVE
 //   --back-off   a core whose poll of ring-poll woke it four times for nothing does not listen for 4 ms
+//   --keep       the file has memory: reads are answered from it, writes are copied to it
 //   --counters   print at the end what each core served and how often it woke for nothing
 //
 // Runs in the foreground until the mount point is unmounted. Several cores: one clone of /dev/fuse
@@ -26,6 +28,7 @@
 #include <fcntl.h>
 #include <fuse.h>
 #include <liburing.h>
+#include <optional>
 #include <pthread.h>
 #include <sched.h>
 #include <string>
@@ -50,6 +53,7 @@ struct options {
     bool counters = false;
     bool exclusive = false;
     bool back_off = false;
+    bool keep = false;
     unsigned ring_flags = 0;
     std::vector<int> cores{0};
     std::uint64_t file_bytes = std::uint64_t{64} << 20;
@@ -64,8 +68,9 @@ struct options {
 // One thread's end of the channel: its clone of /dev/fuse, its request buffer and its answers.
 class reader {
   public:
-    reader(const options& opts, int fd, int core)
-        : opts_(opts), fd_(fd), core_(core), proto_(opts.file_bytes), request_(request_bytes) {}
+    reader(const options& opts, int fd, int core, std::byte* kept)
+        : opts_(opts), fd_(fd), core_(core), proto_(opts.file_bytes, kept),
+          request_(request_bytes) {}
 
     void run() {
         pin();
@@ -308,6 +313,8 @@ bool parse(int argc, char** argv, options& opts) {
             opts.try_first = true;
         } else if (arg == "--counters") {
             opts.counters = true;
+        } else if (arg == "--keep") {
+            opts.keep = true;
         } else if (arg == "--back-off") {
             opts.back_off = true;
         } else if (arg == "--exclusive") {
@@ -336,17 +343,19 @@ int main(int argc, char** argv) {
     if (!parse(argc, argv, opts)) {
         std::fprintf(stderr, "usage: floor_dev [--loop read|ring-read|ring-both|ring-poll] [--try] "
                              "[--flags none|coop|single|defer] [--exclusive] [--back-off] "
-                             "[--counters] [--cores LIST] [--file-bytes N] MOUNTPOINT\n");
+                             "[--counters] [--keep] [--cores LIST] [--file-bytes N] MOUNTPOINT\n");
         return 2;
     }
     const int master =
         fuse_open_channel(opts.mount_point.c_str(), "fsname=floor_dev,subtype=floor");
     if (master < 0) return 1;
+    std::optional<pages> kept;
+    if (opts.keep) kept.emplace(opts.file_bytes);
     std::vector<std::thread> threads;
     for (std::size_t i = 0; i < opts.cores.size(); ++i) {
         const int fd = i == 0 ? master : clone_channel(master);
-        threads.emplace_back([&opts, fd, core = opts.cores[i]] {
-            reader channel(opts, fd, core);
+        threads.emplace_back([&opts, &kept, fd, core = opts.cores[i]] {
+            reader channel(opts, fd, core, kept ? kept->data() : nullptr);
             channel.run();
             if (opts.counters) channel.print_counters();
         });

@@ -34,8 +34,8 @@ const Argument* argument(std::span<const std::byte> request) {
 
 } // namespace
 
-floor_proto::floor_proto(std::uint64_t file_bytes)
-    : file_bytes_(file_bytes), zeros_(max_payload_bytes) {
+floor_proto::floor_proto(std::uint64_t file_bytes, std::byte* kept)
+    : file_bytes_(file_bytes), kept_(kept), zeros_(max_payload_bytes) {
     append_dirent(directory_, root_node, DT_DIR, ".");
     append_dirent(directory_, root_node, DT_DIR, "..");
     append_dirent(directory_, file_node, DT_REG, file_name);
@@ -44,8 +44,11 @@ floor_proto::floor_proto(std::uint64_t file_bytes)
     reply_.iov[1].iov_base = &body_;
 }
 
-const floor_reply& floor_proto::answer(std::span<const std::byte> request) {
+const floor_reply& floor_proto::answer(std::span<const std::byte> request,
+                                       std::span<const std::byte> data) {
+    constexpr std::size_t write_bytes = sizeof(fuse_in_header) + sizeof(fuse_write_in);
     const auto& in = *reinterpret_cast<const fuse_in_header*>(request.data());
+    data_ = data.empty() ? request.subspan(std::min(write_bytes, request.size())) : data;
     header_.unique = in.unique;
     const auto with = [&]<class Argument>(void (floor_proto::*operation)(const Argument&)) {
         if (const auto* arg = argument<Argument>(request))
@@ -147,12 +150,15 @@ void floor_proto::read(const fuse_read_in& in) {
     const std::uint64_t left = in.offset < file_bytes_ ? file_bytes_ - in.offset : 0;
     const auto size = std::min<std::uint64_t>({left, in.size, zeros_.size()});
     succeed(size);
-    reply_.iov[1].iov_base = zeros_.data();
+    reply_.iov[1].iov_base = kept_ != nullptr && size != 0 ? kept_ + in.offset : zeros_.data();
 }
 
 void floor_proto::write(const fuse_write_in& in) {
     body_.write = {};
     body_.write.size = in.size;
+    const std::uint64_t room = in.offset < file_bytes_ ? file_bytes_ - in.offset : 0;
+    const auto size = std::min<std::uint64_t>({room, in.size, data_.size()});
+    if (kept_ != nullptr && size != 0) std::memcpy(kept_ + in.offset, data_.data(), size);
     succeed(sizeof body_.write);
 }
 

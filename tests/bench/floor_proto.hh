@@ -1,10 +1,12 @@
 // bench/floor_proto.hh - a null file system in bare FUSE protocol, for the floor servers.
 //
 // Contents:   a root directory with one regular file, "file"; it reads as zeros and forgets what is
-//             written to it. Every timeout is 0, so that the kernel asks again each time.
+//             written to it, or keeps that when it is given the memory for it. Every timeout is 0, so that the kernel
+//             asks again each time.
 // Protocol:   Debian's linux/fuse.h (7.38); what the kernel offers beyond is declined in INIT.
 // Ownership:  a reply borrows from its floor_proto and is valid until the next answer().
-// Threading:  one floor_proto a thread; they share nothing.
+// Threading:  one floor_proto a thread; they share nothing but the file's memory, where writes to one
+//             place at once leave the bytes of either.
 // Errors:     an operation that a null file system lacks is answered ENOSYS, so that the kernel
 //             stops asking. A request shorter than its header says is answered EIO.
 #pragma once
@@ -34,10 +36,13 @@ struct floor_reply {
 
 class floor_proto {
   public:
-    explicit floor_proto(std::uint64_t file_bytes);
+    // `kept`: the file's memory, `file_bytes` of it, or nullptr.
+    explicit floor_proto(std::uint64_t file_bytes, std::byte* kept = nullptr);
 
-    // Answers one whole request as read from the channel.
-    const floor_reply& answer(std::span<const std::byte> request);
+    // Answers one whole request as read from the channel. `data` is that of a WRITE whose request
+    // does not have it whole.
+    const floor_reply& answer(std::span<const std::byte> request,
+                              std::span<const std::byte> data = {});
 
   private:
     union body {
@@ -61,6 +66,8 @@ class floor_proto {
     void fill(fuse_attr& attr, std::uint64_t node) const;
 
     std::uint64_t file_bytes_;
+    std::byte* kept_;
+    std::span<const std::byte> data_;
     pages zeros_;
     std::vector<std::byte> directory_;
     fuse_out_header header_{};

@@ -1,7 +1,7 @@
 // floor_uring - the fastest FUSE-over-io_uring server known to us: no framework, one pinned thread a core.
 //
 //     floor_uring [--flags none|WORD[+WORD…]] [--joined] [--depth N] [--plain-file] [--plain-ring]
-//                 [--counters] [--cores 0[,1…]] [--file-bytes N] MOUNTPOINT
+//                 [--counters] [--keep] [--cores 0[,1…]] [--file-bytes N] MOUNTPOINT
 //
 //   --flags       of io_uring_setup: coop, single, defer (brings single with it), taskrun (needs coop or defer);
 //                 default single+coop
@@ -11,11 +11,13 @@
 //   --depth       entries of each of the kernel's queues
 //   --plain-file  name /dev/fuse by its descriptor, not as a registered file
 //   --plain-ring  name the ring by its descriptor, not as a registered ring
+//   --keep        the file has memory: reads are copied from it to the payload, writes from the payload to it
 //   --counters    print at the end what each core served and how often it entered the kernel
 //
 // Each of --cores serves the queue of its own CPU; the first also those of the CPUs that are not named, because the
 // kernel sends nothing before all possible CPUs have entries. INIT and FORGET come by /dev/fuse, to one more thread.
-// A READ is answered with zeros that lie in the payload already, as floor_dev answers without a copy of its own.
+// Without --keep a READ is answered with zeros that lie in the payload already, as floor_dev answers without a copy
+// of its own.
 //
 // Runs in the foreground until the mount point is unmounted. Needs Linux 6.14 and
 // echo Y > /sys/module/fuse/parameters/enable_uring.
@@ -35,6 +37,7 @@
 #include <fuse.h>
 #include <liburing.h>
 #include <memory>
+#include <optional>
 #include <pthread.h>
 #include <sched.h>
 #include <string>
@@ -79,6 +82,7 @@ struct options {
     bool plain_file = false;
     bool plain_ring = false;
     bool counters = false;
+    bool keep = false;
     std::vector<int> cores{0};
     std::uint64_t file_bytes = std::uint64_t{64} << 20;
     std::string mount_point;
@@ -116,8 +120,9 @@ struct entry {
 // One thread: a ring and the entries of the queues that it serves.
 class server {
   public:
-    server(const options& opts, int fd, int core, const std::vector<std::uint16_t>& queues)
-        : opts_(opts), fd_(fd), core_(core), proto_(opts.file_bytes) {
+    server(const options& opts, int fd, int core, const std::vector<std::uint16_t>& queues,
+           std::byte* kept)
+        : opts_(opts), fd_(fd), core_(core), proto_(opts.file_bytes, kept) {
         for (const auto queue : queues)
             for (unsigned i = 0; i < opts.depth; ++i)
                 entries_.push_back(std::make_unique<entry>(queue));
@@ -233,10 +238,12 @@ class server {
 
     void serve(entry& e) {
         ++request_count_;
-        const floor_reply& reply = proto_.answer(request_of(e));
+        const auto request = request_of(e);
+        const floor_reply& reply =
+            proto_.answer(request, std::span(e.payload.data(), e.payload.size()));
         std::memcpy(e.header.in_out.data(), reply.iov[0].iov_base, reply.iov[0].iov_len);
         const std::size_t size = reply.iov_count > 1 ? reply.iov[1].iov_len : 0;
-        if (opcode_ == FUSE_READ) {
+        if (opcode_ == FUSE_READ && !opts_.keep) {
             std::memset(e.payload.data(), 0, std::min(size, e.dirty_bytes));
             e.dirty_bytes = size >= e.dirty_bytes ? 0 : e.dirty_bytes;
         } else {
@@ -331,7 +338,8 @@ bool parse(int argc, char** argv, options& opts) {
     const std::pair<std::string_view, bool*> switches[] = {{"--joined", &opts.joined},
                                                            {"--plain-file", &opts.plain_file},
                                                            {"--plain-ring", &opts.plain_ring},
-                                                           {"--counters", &opts.counters}};
+                                                           {"--counters", &opts.counters},
+                                                           {"--keep", &opts.keep}};
     constexpr int no_core = -1;
     for (int i = 1; i < argc; ++i) {
         const std::string_view arg = argv[i];
@@ -367,7 +375,7 @@ int main(int argc, char** argv) {
         std::fprintf(stderr,
                      "usage: floor_uring [--flags none|coop|single|defer|taskrun, joined by +] "
                      "[--joined] [--depth N] [--plain-file] [--plain-ring] [--counters] "
-                     "[--cores LIST] [--file-bytes N] MOUNTPOINT\n");
+                     "[--keep] [--cores LIST] [--file-bytes N] MOUNTPOINT\n");
         return 2;
     }
     const int fd = fuse_open_channel(opts.mount_point.c_str(), "fsname=floor_uring,subtype=floor");
@@ -375,10 +383,12 @@ int main(int argc, char** argv) {
     plain_channel plain(opts, fd);
     plain.answer_init();
     const auto queues = queues_of(opts.cores);
+    std::optional<pages> kept;
+    if (opts.keep) kept.emplace(opts.file_bytes);
     std::vector<std::thread> threads;
     for (std::size_t i = 0; i < opts.cores.size(); ++i) {
-        threads.emplace_back([&opts, fd, core = opts.cores[i], &mine = queues[i]] {
-            server s(opts, fd, core, mine);
+        threads.emplace_back([&opts, &kept, fd, core = opts.cores[i], &mine = queues[i]] {
+            server s(opts, fd, core, mine, kept ? kept->data() : nullptr);
             s.run();
             if (opts.counters) s.print_counters();
         });

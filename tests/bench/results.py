@@ -35,6 +35,12 @@ class Results:
                 if s.kind == kind and transport in (None, s.transport) and (figure, s.name) in self.samples]
         return min(able, key=lambda s: statistics.median(map(cost, self.samples[figure, s.name])), default=None)
 
+    def floor(self, figure, servers, server):
+        """The best floor of the server's transport, and for a server that keeps data that of those that do, if any."""
+        kinds = ("floor-keep", "floor") if server.fill else ("floor",)
+        floors = (self.best(figure, servers, kind, server.transport) for kind in kinds)
+        return next(filter(None, floors), None)
+
     def ratio(self, figure, server, reference):
         """The median of the ratios inside each repetition of the server's costs to the reference's."""
         if reference is None:
@@ -55,8 +61,8 @@ class Results:
                            "transport": server.transport}
                     samples = self.samples.get((figure, server.name))
                     if samples:
-                        floor = self.best(figure, able, "floor", server.transport)
-                        row |= median_of(samples) | {"to_floor": self.ratio(figure, server, floor)}
+                        row |= median_of(samples)
+                        row["to_floor"] = self.ratio(figure, server, self.floor(figure, able, server))
                         row |= {name: self.ratio(figure, server, reference) for name, reference in references.items()}
                         row["samples"] = samples
                     out.append(row)

@@ -18,8 +18,9 @@ class Server:
     """One file server to be mounted.
 
     name     as in the table and in --servers
-    kind     "floor", "limit" (tmpfs), "libfuse" (the peers), "given" (on the command line) or "puffs"; ratios are taken
-             to the best floor of the same transport, to the limit and to the best peer
+    kind     "floor", "floor-keep" (with memory for the file), "limit" (tmpfs), "libfuse" (the peers), "given" (on the
+             command line) or "puffs"; ratios are taken to the best floor of the same transport, where there is one to the
+             best that keeps data for a server that does (fill), to the limit and to the best peer
     cores    where its threads run: "0", "all" or "free", "-" when it has none; a work lists which of these it compares
     command  its words; {tests} and {examples} are the folders of the built programs, {cores} the list of all cores.
              The mount point is appended. None for tmpfs.
@@ -48,6 +49,7 @@ class Server:
 
 
 RING = "--loop ring-poll --flags defer --try"
+DATA = ("read-4k", "write-4k", "read-1m", "write-1m")
 UNCACHED = "-o attr_timeout=0,entry_timeout=0"
 URING_PARAMETER = pathlib.Path("/sys/module/fuse/parameters/enable_uring")
 
@@ -83,6 +85,8 @@ SERVERS = (
     Server("floor-all", "floor", "all", "{tests}/floor_dev " + RING + " --back-off --cores {cores}"),
     Server("floor-uring", "floor", "0", "{tests}/floor_uring --cores 0", transport="uring"),
     Server("floor-uring-all", "floor", "all", "{tests}/floor_uring --cores {cores}", transport="uring"),
+    Server("floor-keep", "floor-keep", "0", "{tests}/floor_dev --loop read --keep --cores 0", works=DATA),
+    Server("floor-keep-uring", "floor-keep", "0", "{tests}/floor_uring --keep --cores 0", works=DATA, transport="uring"),
     Server("libfuse-single", "libfuse", "0", "{tests}/peer_libfuse --loop single --core 0"),
     Server("libfuse-mt", "libfuse", "0", "{tests}/peer_libfuse --loop mt --core 0"),
     Server("libfuse-mt-clone", "libfuse", "0", "{tests}/peer_libfuse --loop mt-clone --core 0", quick=False),

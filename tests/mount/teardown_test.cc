@@ -28,9 +28,9 @@ int rounds() {
     return asked != nullptr ? std::atoi(asked) : 5;
 }
 
-// Works on the mount until something fails, which is when the mount is gone; then ends with 0. Never ends by itself
-// otherwise.
-[[noreturn]] void work(const std::filesystem::path& mount, int number) {
+// Works on the mount until something fails or happens in the folder beneath it, which is when the mount is gone; then
+// ends with 0. Never ends by itself otherwise.
+[[noreturn]] void work(const std::filesystem::path& mount, dev_t device, int number) {
     const std::string own = mount / ("file" + std::to_string(number));
     const std::string other = mount / ("other" + std::to_string(number));
     std::vector<char> data(256 * 1024, 'x');
@@ -41,7 +41,7 @@ int rounds() {
         bool ok = ::posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM) == 0;
         ok = ok && ::pwrite(fd, data.data(), data.size(), 0) > 0;
         ok = ok && ::pread(fd, data.data(), data.size(), 0) > 0;
-        ok = ok && ::fstat(fd, &st) == 0;
+        ok = ok && ::fstat(fd, &st) == 0 && st.st_dev == device;
         ok = ok && ::rename(own.c_str(), other.c_str()) == 0;
         ok = ok && ::unlink(other.c_str()) == 0;
         ::close(fd);
@@ -52,9 +52,11 @@ int rounds() {
 class callers {
   public:
     explicit callers(const std::filesystem::path& mount) {
+        struct stat st {};
+        EXPECT_EQ(::stat(mount.c_str(), &st), 0);
         for (int i = 0; i < callers_count; ++i) {
             const pid_t child = ::fork();
-            if (child == 0) work(mount, i);
+            if (child == 0) work(mount, st.st_dev, i);
             pids_.push_back(child);
         }
     }

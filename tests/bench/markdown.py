@@ -15,7 +15,10 @@ REQUESTS = {"stat-same": "`stat`", "read-4k": "4 KiB read", "write-4k": "4 KiB w
             "write-1m": "1 MiB write"}
 PINNED_SERVERS = {"floor": "floor on `/dev/fuse`, core 0", "libfuse-single": "libfuse, single loop, core 0",
                   "libfuse-mt": "libfuse, multi-threaded loop, core 0", "null": "`null`, transport dev, core 0",
-                  "memfs": "`memfs`, transport dev, core 0", "floor-uring-all": "floor on io_uring, both cores",
+                  "floor-keep": "floor with memory, core 0", "memfs": "`memfs`, transport dev, core 0",
+                  "floor-uring": "floor on io_uring, core 0", "null-uring": "`null`, transport uring, core 0",
+                  "floor-keep-uring": "floor with memory on io_uring, core 0",
+                  "memfs-uring": "`memfs`, transport uring, core 0", "floor-uring-all": "floor on io_uring, both cores",
                   "null-uring-all": "`null`, transport uring, both cores",
                   "memfs-uring-all": "`memfs`, transport uring, both cores"}
 PLACEMENTS = {"stat-same": "client on core 0", "stat-other": "client on core 1", "stat-free": "client not pinned"}

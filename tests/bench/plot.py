@@ -23,9 +23,9 @@ LATENCY_SERVERS = {"libfuse-mt-free": ("libfuse 3.14, multi-threaded", "#c44e52"
                    "libfuse-mt-clone-free": ("the same, cloned descriptors", "#dd8452"),
                    "floor-all": ("floor, dev", "#bbbbbb"), "null-all": ("null, dev", "#55a868"),
                    "floor-uring-all": ("floor, uring", "#777777"), "null-uring-all": ("null, uring", "#4c72b0")}
-THROUGHPUT_SERVERS = {"floor": ("floor, dev", "#bbbbbb"), "memfs": ("memfs, dev", "#55a868"),
-                      "floor-uring": ("floor, uring", "#777777"), "memfs-uring": ("memfs, uring", "#4c72b0"),
-                      "libfuse-mt": ("libfuse 3.14 null", "#c44e52")}
+THROUGHPUT_SERVERS = {"floor-keep": ("floor with memory, dev", "#bbbbbb"), "memfs": ("memfs, dev", "#55a868"),
+                      "floor-keep-uring": ("floor with memory, uring", "#777777"),
+                      "memfs-uring": ("memfs, uring", "#4c72b0")}
 WORKLOAD_SERVERS = {"tmpfs": ("tmpfs", "#777777"), "memfs-cached-all": ("memfs, dev", "#55a868"),
                     "memfs-cached-uring-all": ("memfs, uring", "#4c72b0")}
 GIVEN_COLOURS = ("#8172b3", "#937860", "#da8bc3")

@@ -159,7 +159,10 @@ void shard::reply_by_id(const msg::request& r, std::span<const std::byte> out, s
         mount_.impl_->respond_to(r, EINVAL, "no request waits under this id");
         return;
     }
+    times t = times_of(*p);
+    t.ended = t.began != 0 ? read_ticks() : 0;
     reply(*p, r, out, length, r.head.rv);
+    keep(t, true);
 }
 
 namespace {

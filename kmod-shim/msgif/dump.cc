@@ -35,21 +35,20 @@ const char* shard::state_of(const park& p) noexcept {
 }
 
 void shard::dump(std::string& out) const {
-    const instant now = lwkt::core::current().now();
+    const std::uint64_t now = read_ticks();
+    const double us_per_tick = mount_.ns_per_tick() / 1000;
     for (std::size_t slot = 0; slot < slots_; ++slot) {
         const park& p = at(slot);
         if (p.refs_ == 0) {
             continue;
         }
-        const auto age =
-            p.enqueued_at_ == instant{} ? std::chrono::nanoseconds(0) : now.since(p.enqueued_at_);
+        const std::uint64_t age = p.enqueued_ == 0 ? 0 : elapsed(p.enqueued_, now);
         fmt::format_to(std::back_inserter(out),
-                       "core {} slot {} {}{} id {:#x} {} node {:#x} pid {} refs {} age {} us\n",
+                       "core {} slot {} {}{} id {:#x} {} node {:#x} pid {} refs {} age {:.0f} us\n",
                        home_, p.slot_, state_of(p),
                        (p.flags_ & park_waitergone) != 0 ? " (waiter gone)" : "", p.req_.head.id,
                        operation_of(p.req_.head), static_cast<std::uint64_t>(p.req_.head.node),
-                       p.req_.head.who.pid, p.refs_,
-                       std::chrono::duration_cast<std::chrono::microseconds>(age).count());
+                       p.req_.head.who.pid, p.refs_, static_cast<double>(age) * us_per_tick);
     }
 }
 

@@ -47,6 +47,9 @@ void shard::drain(inproc_transport& transport, msgport::port& to) {
                 return;
             }
             p->drainer_ = me;
+            if (statistics_.timed()) {
+                p->delivery_.began = read_ticks();
+            }
         }
         // The server may block in this one; the others must not wait for it.
         if (touser_count_ != 0) {
@@ -60,6 +63,9 @@ void shard::returned(msgport::port& self, msgport::msg& m) {
     auto& state = *static_cast<puffs_mount::implementation*>(
         static_cast<msgport::replyonly_port&>(self).context());
     park& p = park_of(static_cast<msg::delivery&>(m));
+    if (p.delivery_.began != 0) {
+        p.delivery_.ended = read_ticks();
+    }
     shard& home = state.of(p.home_);
     ipi::cpu* const here = ipi::cpu::current_or_null();
     if (here == nullptr) {
@@ -85,22 +91,44 @@ void shard::returned(msgport::port& self, msgport::msg& m) {
         &p);
 }
 
+shard::times shard::times_of(const park& p) const noexcept {
+    if (!statistics_.timed()) {
+        return {};
+    }
+    return {p.enqueued_, p.delivery_.began, p.delivery_.ended, p.kind_};
+}
+
+void shard::keep(const times& t, bool replied) noexcept {
+    if (t.began == 0) {
+        return;
+    }
+    operation_times& of_kind = statistics_.times(t.kind);
+    of_kind.queued.add(elapsed(t.enqueued, t.began));
+    of_kind.run.add(elapsed(t.began, t.ended));
+    if (replied) {
+        of_kind.reply.add(elapsed(t.ended, read_ticks()));
+    }
+}
+
 void shard::arrive(park& p) {
     bool inside_put = false;
     {
         const ipi::crit_section crit;
         inside_put = p.drainer_ != nullptr && p.drainer_ == lwkt::thread::current_or_null();
+        const times t = times_of(p);
+        const int rv = p.delivery_.error != 0 ? p.delivery_.error : p.req_.head.rv;
         if (p.taken_) { // fire and forget: the server has let go of it
-            releaseout(p, 0);
+            keep(t, false);
+            releaseout(p, (p.flags_ & park_wantreply) != 0 ? 0 : rv);
         } else {
             if ((p.flags_ & park_onqueue2) != 0) {
                 const std::uint64_t used = p.delivery_.result.u64;
                 const std::size_t room = p.delivery_.data.out.size();
-                const int rv = p.delivery_.error != 0 ? p.delivery_.error : p.req_.head.rv;
                 const bool fits = used <= room;
                 reply(p, p.req_, p.delivery_.data.out.first(fits ? used : 0),
                       fits ? sizeof(msg::request) + used : std::numeric_limits<std::size_t>::max(),
                       rv);
+                keep(t, true);
             }
             // The message's; ended by userdead meanwhile if it was on no queue. Inside the put the loop still has its
             // own.

@@ -33,6 +33,7 @@ struct puffs_mount::implementation {
     ipi::domain& domain;
     std::vector<std::unique_ptr<shard>> shards;
     msgport::replyonly_port replies;
+    const tick_rate rate;
 
     // atomic, or with a synchronisation of their own
     // release store with what came before it; acquire in running(). userdead makes every core see it by its multicast.

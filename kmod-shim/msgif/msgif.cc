@@ -199,6 +199,20 @@ const mount_counters& puffs_mount::counters_of(core_id c) const {
     return impl_->of(c).counters();
 }
 
+void puffs_mount::keep_times() {
+    for (const auto& s : impl_->shards) {
+        s->statistics().keep_times();
+    }
+}
+
+const operation_statistics& puffs_mount::statistics_of(core_id c) const {
+    return impl_->of(c).statistics();
+}
+
+double puffs_mount::ns_per_tick() const {
+    return impl_->rate.ns_per_tick();
+}
+
 std::size_t puffs_mount::totalpark() const {
     std::size_t n = 0;
     for (const auto& s : impl_->shards) {

@@ -98,7 +98,7 @@ park* shard::take_free() noexcept {
     p.rv_ = 0;
     p.answered_ = false;
     p.reply_out_bytes_ = 0;
-    p.enqueued_at_ = {};
+    p.enqueued_ = 0;
     p.release_hook_ = nullptr;
     p.owner = nullptr;
     live_.store(live_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -174,7 +174,8 @@ bool shard::enqueue(park& p, const msg::caller& who) {
     }
     fill_header(p, who, (p.flags_ & park_wantreply) != 0);
     bump((p.flags_ & park_wantreply) != 0 ? counters_.enqueued : counters_.faf);
-    p.enqueued_at_ = lwkt::core::current().now();
+    p.kind_ = kind_of(p.req_.head.opclass, p.req_.head.optype);
+    p.enqueued_ = read_ticks();
     touser_.push_back(p);
     ++touser_count_;
     p.flags_ |= park_onqueue1;
@@ -207,6 +208,7 @@ void shard::leave(park& p) {
     bump(counters_.interrupted);
     if ((p.flags_ & park_onqueue1) != 0) { // the server never saw it (F25)
         unlink_touser(p);
+        statistics_.ended(p.kind_, EINTR);
         drop(p);
     }
 }
@@ -246,6 +248,7 @@ result<msg::frame> shard::getout(std::size_t maxsize) {
     p.taken_ = true;
     taken_.store(taken_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     ++p.refs_;
+    p.delivery_.began = statistics_.timed() ? read_ticks() : 0;
     return msg::frame{&p.delivery_, p.copylen_};
 }
 
@@ -255,6 +258,7 @@ void shard::releaseout(park& p, int status) {
     p.taken_ = false;
     taken_.store(taken_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
     if ((p.flags_ & park_wantreply) == 0) {
+        statistics_.ended(p.kind_, status);
         drop(p, 2);
         return;
     }
@@ -285,6 +289,7 @@ void shard::call_back(park& p, int rv) {
 }
 
 void shard::finish(park& p, int rv) {
+    statistics_.ended(p.kind_, rv);
     if ((p.flags_ & park_waitergone) == 0 && (p.flags_ & park_wantreply) != 0) {
         p.flags_ |= park_done;
         p.rv_ = rv;

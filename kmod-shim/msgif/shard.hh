@@ -83,6 +83,7 @@ class alignas(limits::cacheline_bytes) shard {
     }
     [[nodiscard]] unsigned taken() const noexcept { return taken_.load(std::memory_order_relaxed); }
     [[nodiscard]] mount_counters& counters() noexcept { return counters_; }
+    [[nodiscard]] operation_statistics& statistics() noexcept { return statistics_; }
     void dump(std::string& out) const;
 
     lwkt::wait_queue free_waiters; // in msgmem_alloc
@@ -115,6 +116,13 @@ class alignas(limits::cacheline_bytes) shard {
     // Fire and forget, after a reply that nobody took.
     void send_undo(msg::vn_op op, msg::cookie node, const msg::arguments& a);
     void arrive(park& p); // its message came back, on this core
+    // What a request has measured, taken from its park while that is not yet used for another.
+    struct times {
+        std::uint64_t enqueued, began, ended;
+        operation_kind kind;
+    };
+    [[nodiscard]] times times_of(const park& p) const noexcept;
+    void keep(const times& t, bool replied) noexcept;
     void put_back(park& p) noexcept;
     void assert_mine(const park& p) const noexcept {
         PUFFS_DEBUG_ASSERT(p.home_ == home_ && ipi::cpu::current().id() == home_,
@@ -144,6 +152,7 @@ class alignas(limits::cacheline_bytes) shard {
     std::atomic<unsigned> taken_{0};
     std::atomic<unsigned> users_{0}; // release in leave_user pairs with acquire in users()
     mount_counters counters_;
+    operation_statistics statistics_;
 };
 
 } // namespace puffs::kmod

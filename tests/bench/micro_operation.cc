@@ -15,6 +15,15 @@ void null_operation_parks(benchmark::State& state) {
 }
 BENCHMARK(null_operation_parks);
 
+void null_operation_parks_timed(benchmark::State& state) {
+    null_operation op(true);
+    op.run([&] {
+        for (auto _ : state)
+            op.through_parks();
+    });
+}
+BENCHMARK(null_operation_parks_timed);
+
 void null_operation_fuse(benchmark::State& state) {
     null_operation op;
     op.run([&] {

@@ -96,9 +96,10 @@ struct null_operation::stack_of_layers {
     alignas(8) std::array<std::byte, fuse::frame::fixed_bytes_max> fixed{};
 };
 
-null_operation::null_operation() {
-    core_.run([this] {
+null_operation::null_operation(bool timed) {
+    core_.run([this, timed] {
         layers_ = std::make_unique<stack_of_layers>(core_);
+        if (timed) layers_->mount.keep_times();
         PUFFS_ASSERT(layers_->library.start().has_value(), "the null server did not start");
         layers_->mount.set_mounting();
         layers_->ask(fuse::wire::opcode::init, linux_init());

@@ -18,7 +18,7 @@ namespace puffs::bench {
 
 class null_operation {
   public:
-    null_operation();
+    explicit null_operation(bool timed = false); // timed: the mount keeps times, as --stats has it
     ~null_operation();
 
     // Runs `body` on a light thread of the core.

@@ -73,7 +73,7 @@ def instructions(build_dir):
     if shutil.which("valgrind") is None:
         raise commands.Missing("valgrind is not installed")
     rows = []
-    for way in ("parks", "fuse"):
+    for way in ("parks", "parks_timed", "fuse"):
         few, many = (callgrind_total([counter, way, str(count)]) for count in COUNTS)
         rows.append({"way": way, "instructions": (many - few) / (COUNTS[1] - COUNTS[0]),
                      "limit": INSTRUCTION_LIMITS.get(way)})

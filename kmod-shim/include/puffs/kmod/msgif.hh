@@ -109,6 +109,10 @@ class puffs_mount final : public msg::putter {
     [[nodiscard]] std::size_t live_nodes() const noexcept; // without the root; a leak oracle
 
     [[nodiscard]] const mount_counters& counters_of(core_id c) const;
+    // keep_times - from here on the statistics tell how long operations take. Before requests flow.
+    void keep_times();
+    [[nodiscard]] const operation_statistics& statistics_of(core_id c) const;
+    [[nodiscard]] double ns_per_tick() const;    // of all times of this mount
     [[nodiscard]] std::size_t totalpark() const; // live parks of all cores; exact when idle (F7)
     // Appends one line a park of the current core: state, id, operation, node, age (F7).
     void dump(std::string& out) const;

@@ -23,9 +23,9 @@
 // Source:     NetBSD puffs_msgif.c struct puffs_msgpark (idea).
 #pragma once
 
-#include "puffs/base/clock.hh"
 #include "puffs/base/core_set.hh"
 #include "puffs/ipi/send.hh"
+#include "puffs/kmod/statistics.hh"
 #include "puffs/lwkt/thread.hh"
 #include "puffs/msg/putter.hh"
 
@@ -83,7 +83,6 @@ class park {
     [[nodiscard]] core_id home() const noexcept { return home_; }
     [[nodiscard]] unsigned references() const noexcept { return refs_; }
     [[nodiscard]] std::uint64_t id() const noexcept { return req_.head.id; }
-    [[nodiscard]] instant enqueued_at() const noexcept { return enqueued_at_; }
     // Bytes that the reply carried in `out`, once it is done without error.
     [[nodiscard]] std::size_t reply_out_bytes() const noexcept { return reply_out_bytes_; }
 
@@ -134,9 +133,10 @@ class park {
     callback call_ = nullptr;
     void* call_arg_ = nullptr;
     release_hook release_hook_ = nullptr;
-    lwkt::thread* waiter_ = nullptr;  // sleeps in wait()
-    lwkt::thread* drainer_ = nullptr; // is inside the server's put with it
-    instant enqueued_at_{};
+    lwkt::thread* waiter_ = nullptr;            // sleeps in wait()
+    lwkt::thread* drainer_ = nullptr;           // is inside the server's put with it
+    std::uint64_t enqueued_ = 0;                // ticks
+    operation_kind kind_ = 0;                   // of the request on its way
     boost::intrusive::list_member_hook<> hook_; // touser or free list
     ipi::thread_post post_; // way home for a reply that an ordinary thread gives
 };

@@ -25,6 +25,9 @@ namespace puffs::msg {
 struct delivery : msgport::msg {
     request* req = nullptr;
     payload data;
+    // When the server got it and when it came back, in ticks; 0 while nobody measures. A server that keeps requests
+    // for later may set `began`, if it is not 0, anew.
+    std::uint64_t began = 0, ended = 0;
 };
 
 struct frame {

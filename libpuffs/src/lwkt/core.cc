@@ -37,7 +37,7 @@ core::core(ipi::domain& d, core_id id, const clock& c, event_source& events,
 }
 
 core::~core() {
-    PUFFS_ASSERT(running_ == nullptr && !impl_->stepping, "a core dies while it runs");
+    PUFFS_ASSERT(running_thread() == nullptr && !impl_->stepping, "a core dies while it runs");
     PUFFS_DEBUG_ASSERT(live_threads_ == impl_->idle_workers.size(), "light threads leaked");
     if (auto& retry = impl_->worker_retry) {
         timers_.cancel(*retry);
@@ -131,7 +131,7 @@ void core::serve_requests() noexcept {
         impl_->budget_left = 0; // timers run in the loop
         resched = true;
     }
-    thread* td = running_;
+    thread* td = running_.load(std::memory_order_relaxed);
     if (resched && td != nullptr && (td->flags_ & td_runq) != 0) {
         sched::keep_turn(*this, *td);
         sched::leave_after_switch(sched::switch_from(*this, *td));

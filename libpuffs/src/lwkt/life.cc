@@ -109,7 +109,7 @@ void sched::reap(core& c, thread& td) noexcept {
 void sched::recycle(core& c, thread& td) noexcept {
     core::implementation& impl = of(c);
     PUFFS_ASSERT((td.flags_ & td_exited) != 0 && (td.flags_ & td_running) == 0 &&
-                     c.running_ != &td && impl.exiting != &td,
+                     c.running_.load(std::memory_order_relaxed) != &td && impl.exiting != &td,
                  "a thread is freed when it is off its stack");
     if (td.stack_.mapped() && td.usual_stack_ && impl.cached_count < impl.options.cached_threads) {
         impl.cache.push_front(td);

@@ -47,14 +47,14 @@ void sched::schedule_here(core& c, thread& td) noexcept {
 
 void sched::deschedule_here(core& c, thread& td) noexcept {
     dequeue(c, td);
-    if ((td.flags_ & td_tokens) != 0 && c.running_ != &td) {
+    if ((td.flags_ & td_tokens) != 0 && c.running_.load(std::memory_order_relaxed) != &td) {
         abandon_tokens(td);
     }
 }
 
 void sched::set_priority_here(core& c, thread& td, int pri) noexcept {
     const int levels = pri / crit_unit;
-    if (c.running_ == &td) {
+    if (c.running_.load(std::memory_order_relaxed) == &td) {
         c.set_crit_count(c.crit_count() + levels);
     } else {
         td.crit_count_ += levels;

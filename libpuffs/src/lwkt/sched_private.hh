@@ -71,8 +71,9 @@ enum remote_request : std::uint64_t {
 struct sched {
     static core::implementation& of(core& c) noexcept { return *c.impl_; }
     static thread& running(core& c) noexcept {
-        PUFFS_ASSERT(c.running_ != nullptr, "this is not a light thread");
-        return *c.running_;
+        thread* const td = c.running_.load(std::memory_order_relaxed);
+        PUFFS_ASSERT(td != nullptr, "this is not a light thread");
+        return *td;
     }
     static thread& not_waiting(thread& td) noexcept { // L16
         PUFFS_ASSERT(td.wait_.load(std::memory_order_relaxed) == nullptr,

@@ -29,7 +29,7 @@ struct thread_test {
         thread& self = thread::current();
         c.crit_enter();
         self.crit_count_ = c.crit_count();
-        c.running_ = &td;
+        c.running_.store(&td, std::memory_order_relaxed);
         thread::set_current(&td);
         c.set_crit_count(td.crit_count_);
         switch_stacks(self.context_, td.context_);
@@ -37,9 +37,9 @@ struct thread_test {
     }
     // Calls f as if td, which does not run, called it.
     static void pretend(thread& td, void (*f)()) {
-        td.owner().running_ = &td;
+        td.owner().running_.store(&td, std::memory_order_relaxed);
         f();
-        td.owner().running_ = nullptr;
+        td.owner().running_.store(nullptr, std::memory_order_relaxed);
     }
     // Preempts the running thread without asking whether that is allowed.
     static void preempt_by(thread& td) {

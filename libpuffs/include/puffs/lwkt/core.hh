@@ -21,6 +21,7 @@
 #include "puffs/lwkt/timer.hh"
 
 #include <array>
+#include <atomic>
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <functional>
@@ -103,6 +104,10 @@ class core final : public ipi::cpu {
         return *offload_;
     }
     [[nodiscard]] bool idle() const noexcept; // nothing runnable, pending or expired
+    // [any]; null: the loop runs, or nothing.
+    [[nodiscard]] const thread* running_thread() const noexcept {
+        return running_.load(std::memory_order_relaxed);
+    }
     [[nodiscard]] unsigned live_threads() const noexcept { return live_threads_; }
 
     void attach(ingress& in);
@@ -120,8 +125,9 @@ class core final : public ipi::cpu {
     void ring_doorbell() noexcept override;
     void serve_requests() noexcept override;
 
-    struct implementation;      // run queues, loop context, cache, workers: core.cc
-    thread* running_ = nullptr; // null: the core's loop
+    struct implementation; // run queues, loop context, cache, workers: core.cc
+    // Null: the core's loop. Relaxed: only a watchdog reads it from elsewhere, and believes what it reads twice.
+    std::atomic<thread*> running_{nullptr};
     std::unique_ptr<implementation> impl_;
     const clock& clock_;
     event_source& events_;
@@ -133,7 +139,7 @@ class core final : public ipi::cpu {
 
 inline thread* thread::current_or_null() noexcept {
     const core* const c = core::current_or_null();
-    return c == nullptr ? nullptr : c->running_;
+    return c == nullptr ? nullptr : c->running_.load(std::memory_order_relaxed);
 }
 
 } // namespace puffs::lwkt

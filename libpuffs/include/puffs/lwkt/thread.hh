@@ -34,6 +34,12 @@ namespace puffs::lwkt {
 class core;
 class wait_queue;
 
+// What a light thread works on, in two words whose meaning is that of whoever gave it the work; `what` is 0 while it
+// works on nothing. Relaxed: the thread writes, a watchdog reads and believes what it reads twice.
+struct work_note {
+    std::atomic<std::uint64_t> what{0}, on{0};
+};
+
 // Priorities (L23).
 namespace priority {
 inline constexpr int idle_work = 1, request = 10, server = 12, sop = 12, ingress = 14, timers = 16,
@@ -69,7 +75,9 @@ class thread final : public waiter {
     [[nodiscard]] core& owner() const noexcept { return *core_.load(std::memory_order_relaxed); }
     [[nodiscard]] int priority() const noexcept { return priority_; }
     [[nodiscard]] std::uint32_t flags() const noexcept { return flags_; }
-    [[nodiscard]] msgport::thread_port& port() noexcept { return port_; } // td_msgport (P17)
+    [[nodiscard]] work_note& note() noexcept { return note_; }             // its own
+    [[nodiscard]] const work_note& note() const noexcept { return note_; } // any thread
+    [[nodiscard]] msgport::thread_port& port() noexcept { return port_; }  // td_msgport (P17)
 
     // Any core or thread. A signal number 1..64; important ones (INT TERM KILL HUP QUIT) end
     // interruptible waits.
@@ -120,6 +128,7 @@ class thread final : public waiter {
         0; // under the queue's lock: non-zero while it must stay asleep in block (K2, B22)
 
     // atomic
+    work_note note_;
     std::atomic<core*> core_; // changes only by migration
     std::atomic<std::uint64_t> signals_{
         0}; // release in post_signal pairs with acquire in pending_signal

@@ -103,7 +103,8 @@ void declare_arguments(CLI::App& app, command_line& c, raw_arguments& raw) {
     app.add_option("--ready-fd", c.mount.ready_fd,
                    "descriptor that gets one line when the mount answers")
         ->check(CLI::Range(0, 1 << 20));
-    app.add_flag("--stats", c.mount.stats, "print what was served at unmount");
+    app.add_flag("--stats", c.mount.stats,
+                 "keep times of operations, and print the statistics at unmount");
     app.set_version_flag("-V,--version",
                          fmt::format("{} (puffs {})", c.server.program, PUFFS_VERSION));
     app.add_option("MOUNTPOINT", raw.positional, "[SOURCE] MOUNTPOINT")->expected(1, 2)->required();

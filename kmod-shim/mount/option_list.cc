@@ -23,6 +23,8 @@ constexpr std::array ignored = {"defaults", "auto",   "noauto",   "user",       
                                 "_netdev",  "nofail", "relatime", "strictatime", "lazytime"};
 
 constexpr double seconds_max = 1e9;
+// Whoever looks four times in less would be a load.
+constexpr std::chrono::nanoseconds shortest_watchdog = std::chrono::milliseconds(10);
 
 std::expected<std::chrono::nanoseconds, std::string> seconds(std::string_view name,
                                                              std::string_view text) {
@@ -104,6 +106,20 @@ outcome set_seconds(std::chrono::nanoseconds& into, std::string_view name, std::
     return {};
 }
 
+outcome set_watchdog(mount_options& o, std::string_view name, std::string_view text) {
+    std::chrono::nanoseconds limit{0};
+    if (auto set = set_seconds(limit, name, text); !set) {
+        return set;
+    }
+    if (limit != std::chrono::nanoseconds::zero() && limit < shortest_watchdog) {
+        return std::unexpected(
+            fmt::format("option '{}={}': want 0 or at least {:g} seconds", name, text,
+                        std::chrono::duration<double>(shortest_watchdog).count()));
+    }
+    o.watchdog = limit;
+    return {};
+}
+
 outcome set_bytes(std::uint32_t& into, std::string_view name, std::string_view text,
                   std::uint32_t low, std::uint32_t high) {
     auto value = bytes(name, text, low, high);
@@ -176,6 +192,8 @@ constexpr std::array valued = {
                   [](mount_options& o, std::string_view n, std::string_view t) {
                       return set_number(o.uring_entries, n, t, 1, uring_entries_max);
                   }},
+    valued_option{"watchdog", [](mount_options& o, std::string_view n,
+                                 std::string_view t) { return set_watchdog(o, n, t); }},
     valued_option{"policy", [](mount_options& o, std::string_view,
                                std::string_view t) { return set_policy(o, t); }},
     valued_option{"readdirplus", [](mount_options& o, std::string_view,
@@ -289,10 +307,12 @@ Options of the framework:
                            default: 8, or what fits into 256 MiB)
   readdirplus=auto|yes|no  attributes together with directory entries (default auto)
   writeback_cache          the kernel collects writes, and keeps sizes and times of files itself
+  watchdog=S               seconds after which an operation that holds its core is logged; 0: never
+                           (default {:.9g})
   policy=per_node|serial|parallel   what may run at the same time (default: the server's)
 )",
         seconds(defaults.user.attr_timeout), seconds(defaults.user.entry_timeout),
-        seconds(defaults.user.negative_timeout));
+        seconds(defaults.user.negative_timeout), seconds(defaults.watchdog));
 }
 
 std::expected<std::vector<int>, std::string> parse_cpu_list(std::string_view text) {

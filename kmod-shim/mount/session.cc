@@ -3,8 +3,10 @@
 #include "fuse/opmap.hh"
 #include "mount/asking.hh"
 #include "mount/channels.hh"
+#include "mount/core_watch.hh"
 #include "mount/init_of.hh"
 #include "mount/mount_point.hh"
+#include "mount/statistics_text.hh"
 #include "mount/transport.hh"
 #include "puffs/base/log.hh"
 #include "puffs/kmod/msgif.hh"
@@ -75,6 +77,7 @@ struct session::implementation {
     boost::asio::steady_timer drain_timer{io};
     boost::asio::posix::stream_descriptor question{io}; // see asking.hh
     std::unique_ptr<lwkt::runtime> runtime;
+    std::unique_ptr<core_watch> watch; // null: nobody watches
     std::unique_ptr<usermount> library;
     std::unique_ptr<puffs_mount> mount;
     std::unique_ptr<inproc_transport> transport;
@@ -167,6 +170,9 @@ session::create(void* server, const operations& ops, const mount_options& o) {
     }
     im.library_started = true;
     im.mount = std::make_unique<puffs_mount>(im.runtime->domain());
+    if (o.stats) {
+        im.mount->keep_times();
+    }
     std::vector<msgport::port*> ports;
     ports.reserve(cores);
     for (core_id c = 0; c < cores; ++c) {
@@ -219,6 +225,12 @@ int session::run(const std::function<void()>& ready) {
         return 1;
     }
     im.now = implementation::state::running;
+    if (im.options.watchdog > std::chrono::nanoseconds::zero()) {
+        im.watch = std::make_unique<core_watch>(
+            im.io, *im.runtime, fmt::format("{} on {}", im.options.subtype, im.mount_point),
+            im.options.watchdog);
+        im.watch->start();
+    }
     im.channels_open = im.connection_channels->open_first();
     while (im.now != implementation::state::ended) {
         im.io.run_one();
@@ -448,21 +460,10 @@ void session::implementation::finish() {
 }
 
 void session::implementation::print_stats() const {
-    std::string text = fmt::format("{} on {}:", options.subtype, mount_point);
-    for (core_id c = 0; c < runtime->size(); ++c) {
-        const auto& m = mount->counters_of(c);
-        const auto& s = runtime->at(c).sched_stats();
-        const auto get = [](const std::atomic<std::uint64_t>& v) {
-            return v.load(std::memory_order_relaxed);
-        };
-        text += fmt::format(
-            "\n  core {} (CPU {}): {}; parks enqueued {} replied {} faf {} interrupted {}; "
-            "switches {} sleeps {} threads made {}",
-            c, runtime->cpu_of(c), connection_channels->stats_of(c), get(m.enqueued),
-            get(m.replied), get(m.faf), get(m.interrupted), get(s.switches), get(s.sleeps),
-            get(s.created));
+    PUFFS_LOG(info, "{} on {}:", options.subtype, mount_point);
+    for (const std::string& line : statistics_lines(*runtime, *connection_channels, *mount)) {
+        PUFFS_LOG(info, "  {}", line);
     }
-    PUFFS_LOG(info, "{}", text);
 }
 
 } // namespace puffs::kmod

@@ -177,9 +177,10 @@ TEST(start_errors, option_that_would_not_be_enforced) {
 
 TEST(start_errors, value_out_of_range) {
     temp_dir dir;
-    for (const char* option : {"attr_timeout=-1", "attr_timeout=soon", "max_write=1",
-                               "max_write=2G", "policy=none", "size=1", "size=200%", "mode=99",
-                               "max_background=0", "readdirplus=maybe", "attr_timeout"}) {
+    for (const char* option :
+         {"attr_timeout=-1", "attr_timeout=soon", "max_write=1", "max_write=2G", "policy=none",
+          "size=1", "size=200%", "mode=99", "max_background=0", "watchdog=-1", "watchdog=0.001",
+          "readdirplus=maybe", "attr_timeout"}) {
         const std::string name = std::string(option).substr(0, std::string(option).find('='));
         EXPECT_THAT(refused({MEMFS, "-f", "-o", option, dir.path()}).output, HasSubstr(name));
     }
@@ -280,9 +281,10 @@ TEST(start_errors, go_through_the_ready_descriptor_too) {
 TEST(help, names_every_option) {
     const run_result r = run({MEMFS, "--help"});
     EXPECT_EQ(r.status, 0);
-    for (const char* word : {"-f", "-d", "-o", "--cores", "--log-level", "--ready-fd", "--stats",
-                             "--version", "allow_other", "default_permissions", "attr_timeout",
-                             "entry_timeout", "fsname", "subtype", "max_read", "size="}) {
+    for (const char* word :
+         {"-f", "-d", "-o", "--cores", "--log-level", "--ready-fd", "--stats", "--version",
+          "allow_other", "default_permissions", "attr_timeout", "entry_timeout",
+          "watchdog=", "fsname", "subtype", "max_read", "size="}) {
         EXPECT_THAT(r.output, HasSubstr(word));
     }
     EXPECT_THAT(run({MEMFS, "--version"}).output, HasSubstr("puffs "));

@@ -3,6 +3,7 @@
 //   /fine      reads "fine\n"
 //   /throws    its read throws std::runtime_error, its write throws a number
 //   /slow      its read takes -o slow_ms= milliseconds, as a light thread
+//   /hogs      its read of the beginning takes as long, and holds its core
 //   /refuses   its read answers a number that is no errno of Linux
 // -o throw_at_start: the constructor throws. -o fail_at_start: start() answers EIO.
 // -o spoil_at_start=DIRECTORY: start() removes it, so that mounting there fails.
@@ -19,6 +20,7 @@
 #include <stdexcept>
 #include <string>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
 namespace {
@@ -28,9 +30,10 @@ struct file {
     const char* text;
 };
 constexpr std::array files = {file{"fine", "fine\n"}, file{"throws", "never\n"},
-                              file{"slow", "slow\n"}, file{"refuses", "never\n"}};
+                              file{"slow", "slow\n"}, file{"refuses", "never\n"},
+                              file{"hogs", "hogs\n"}};
 constexpr std::uint64_t first_id = 2;
-enum which : std::uint64_t { fine = first_id, throws, slow, refuses };
+enum which : std::uint64_t { fine = first_id, throws, slow, refuses, hogs };
 
 struct unruly {
     std::chrono::milliseconds slow_time{1000};
@@ -112,6 +115,9 @@ struct unruly {
         }
         if (n.id() == slow) {
             puffs::lwkt::sleep_for(slow_time);
+        }
+        if (n.id() == hogs && offset == 0) {
+            std::this_thread::sleep_for(slow_time);
         }
         if (n.id() == refuses) {
             return puffs::fail(4000);

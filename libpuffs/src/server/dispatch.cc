@@ -1,6 +1,7 @@
 // dispatch: from a request's numbers to the handler of its operation, and the wall that no exception
 // passes.
 #include "call.hh"
+#include "noted_work.hh"
 #include "puffs/base/log.hh"
 
 #include <array>
@@ -140,6 +141,7 @@ std::size_t usermount::execute(msg::request& req, msg::payload data) noexcept {
     if (options_.trace) {
         trace_request(req, data);
     }
+    const noted_work note(req.head);
     call c(*this, req, data);
     if (finished_.load(std::memory_order_relaxed)) {
         req.head.rv = ENXIO;

@@ -49,7 +49,9 @@ struct mount_options {
     std::vector<int> cores;     // CPU numbers; empty: those this process may use, on /dev/fuse 4
     bool foreground = false;
     bool debug = false;
-    bool stats = false;
+    bool stats = false; // times of operations, and all of it at unmount
+    std::chrono::nanoseconds watchdog =
+        std::chrono::seconds(1); // for which a core may be held; 0: for ever
     std::string log_level = "info";
     int ready_fd = -1; // --ready-fd=N
 };

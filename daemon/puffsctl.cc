@@ -147,7 +147,10 @@ void declare_mount(CLI::App& app, command_line& wanted) {
     mount->add_option("-o,--options", wanted.spec.options, "mount options, separated by commas")
         ->type_name("LIST");
     mount->add_option("--cores", wanted.spec.cores, "cores of the server, such as 0-3")
-        ->type_name("LIST");
+        ->type_name("LIST")
+        ->check([](const std::string& list) {
+            return list.empty() ? "not a list of numbers and ranges such as 0-3,8" : "";
+        });
     mount->add_option("--log-level", wanted.spec.log_level, "log level of the server")
         ->type_name("LEVEL");
     mount->add_option("--restart", wanted.spec.restart, "never or on-failure")->type_name("WHEN");

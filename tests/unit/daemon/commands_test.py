@@ -167,6 +167,7 @@ class CommandsTest(unittest.TestCase):
         self.refused(1, "the moon is full", "mount", FAKE, "refuse", self.path("m"))
         self.refused(1, "no executable file named nofs", "mount", "nofs", self.path("m"))
         self.refused(2, "cores: not a list", "mount", "--cores", "x", FAKE, self.path("m"))
+        self.refused(2, "cores: not a list", "mount", "--cores", "", FAKE, self.path("m"))
         self.refused(2, "root directory", "mount", FAKE, "/")
         self.refused(5, "no mount at " + self.path("m"), "umount", self.path("m"))
         self.refused(5, "no mount at", "status", self.path("m"))

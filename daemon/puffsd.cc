@@ -141,8 +141,11 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", "puffsd " PUFFS_VERSION);
     try {
         app.parse(argc, argv);
-    } catch (const CLI::ParseError& e) {
-        return app.exit(e) == 0 ? 0 : 2;
+    } catch (const CLI::Success& done) {
+        return app.exit(done); // help, version
+    } catch (const CLI::ParseError& wrong) {
+        std::fprintf(stderr, "puffsd: %s; see --help\n", wrong.what());
+        return 2;
     }
     const auto settings = configure(wanted);
     if (!settings) {

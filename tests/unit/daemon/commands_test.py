@@ -235,6 +235,14 @@ class CommandsTest(unittest.TestCase):
         self.assertIn("another puffsd serves " + self.socket, second.stderr)
         self.assertEqual(self.list()[0]["state"], "running")
 
+    def test_wrong_usage_of_the_daemon_has_one_line_with_its_name(self):
+        for usage, text in ((["--fly"], "--fly"), (["--config"], "--config"), (["--log-level", "loud"], "loud")):
+            with self.subTest(usage):
+                done = subprocess.run([PUFFSD, *usage], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+                self.assertEqual(done.returncode, 2)
+                self.assertEqual(done.stdout, "")
+                self.assertRegex(done.stderr, r"\Apuffsd: .*" + text + r".*; see --help\n\Z")
+
     def test_help_and_version(self):
         for program in (PUFFSD, PUFFSCTL):
             for option, text in (("--help", "Exit status:"), ("--version", os.path.basename(program) + " ")):

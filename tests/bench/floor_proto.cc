@@ -122,10 +122,11 @@ void floor_proto::init(const fuse_init_in& in) {
     body_.init.major = FUSE_KERNEL_VERSION;
     body_.init.minor = FUSE_KERNEL_MINOR_VERSION;
     body_.init.max_readahead = in.max_readahead;
-    // AUTO_INVAL_DATA costs a GETATTR a read when attributes time out at once; libfuse and puffs
-    // ask for it, and the floor is that of the same requests.
     body_.init.flags = in.flags & (FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_MAX_PAGES |
-                                   FUSE_PARALLEL_DIROPS | FUSE_ASYNC_DIO | FUSE_AUTO_INVAL_DATA);
+                                   FUSE_PARALLEL_DIROPS | FUSE_ASYNC_DIO);
+    // AUTO_INVAL_DATA costs a GETATTR a read when attributes time out at once. libfuse and puffs ask for it, memfs does
+    // not, and a floor is that of the same requests.
+    if (kept_ == nullptr) body_.init.flags |= in.flags & FUSE_AUTO_INVAL_DATA;
     body_.init.max_write = max_payload_bytes;
     body_.init.max_pages = max_payload_bytes / 4096;
     body_.init.time_gran = 1;

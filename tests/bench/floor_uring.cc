@@ -269,8 +269,8 @@ class server {
 // The thread of /dev/fuse. INIT comes first; after that only what wants no answer: FORGET and INTERRUPT.
 class plain_channel {
   public:
-    plain_channel(const options& opts, int fd)
-        : fd_(fd), proto_(opts.file_bytes), request_(request_bytes) {}
+    plain_channel(const options& opts, int fd, std::byte* kept)
+        : fd_(fd), proto_(opts.file_bytes, kept), request_(request_bytes) {}
 
     // Accepts FUSE over io_uring. Exits when the kernel does not offer it.
     void answer_init() {
@@ -380,11 +380,11 @@ int main(int argc, char** argv) {
     }
     const int fd = fuse_open_channel(opts.mount_point.c_str(), "fsname=floor_uring,subtype=floor");
     if (fd < 0) return 1;
-    plain_channel plain(opts, fd);
-    plain.answer_init();
-    const auto queues = queues_of(opts.cores);
     std::optional<pages> kept;
     if (opts.keep) kept.emplace(opts.file_bytes);
+    plain_channel plain(opts, fd, kept ? kept->data() : nullptr);
+    plain.answer_init();
+    const auto queues = queues_of(opts.cores);
     std::vector<std::thread> threads;
     for (std::size_t i = 0; i < opts.cores.size(); ++i) {
         threads.emplace_back([&opts, &kept, fd, core = opts.cores[i], &mine = queues[i]] {

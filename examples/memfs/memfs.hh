@@ -8,7 +8,7 @@
 //             may pass, by an eighth, when files are renamed; contents are gone after unmount; no access lists; no
 //             quotas.
 // Run:        memfs -f /mnt            memfs -o size=2G,allow_other none /mnt
-// Threading:  the framework's per_node or serial policy: every operation has its nodes to itself. What is
+// Threading:  the framework's per_node, serial or home policy: every operation has its nodes to itself. What is
 //             shared besides is the space counter, the inode counter, and moves of directories
 //             between directories, which take `moving_`.
 #pragma once

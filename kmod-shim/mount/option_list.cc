@@ -80,7 +80,7 @@ outcome set_policy(mount_options& o, std::string_view text) {
         std::ranges::find_if(all_policies, [text](policy p) { return name_of(p) == text; });
     if (found == all_policies.end()) {
         return std::unexpected(
-            fmt::format("option 'policy={}': want per_node, serial or parallel", text));
+            fmt::format("option 'policy={}': want per_node, serial, parallel or home", text));
     }
     o.user.concurrency = *found;
     return {};
@@ -309,7 +309,7 @@ Options of the framework:
   writeback_cache          the kernel collects writes, and keeps sizes and times of files itself
   watchdog=S               seconds after which an operation that holds its core is logged; 0: never
                            (default {:.9g})
-  policy=per_node|serial|parallel   what may run at the same time (default: the server's)
+  policy=per_node|serial|parallel|home   what may run at the same time (default: the server's)
 )",
         seconds(defaults.user.attr_timeout), seconds(defaults.user.entry_timeout),
         seconds(defaults.user.negative_timeout), seconds(defaults.watchdog));

@@ -18,7 +18,8 @@ class null_fs {
   public:
     static constexpr std::string_view name = "null_puffs";
     static constexpr std::uint64_t root_id = 1;
-    static constexpr policy_set policies = {policy::per_node, policy::serial, policy::parallel};
+    static constexpr policy_set policies = {policy::per_node, policy::serial, policy::parallel,
+                                            policy::home};
     static std::string_view help() { return "  -o file_bytes=N    size of the file\n"; }
 
     explicit null_fs(const server_arguments& args) {

@@ -216,8 +216,8 @@ TEST(start_errors, policy_that_the_server_does_not_bear) {
         return refused({server, "-f", "-o", std::string("policy=") + policy, dir.path()}).output;
     };
     EXPECT_EQ(output_of(MEMFS, "parallel"),
-              "memfs: option 'policy=parallel': memfs bears only per_node, serial\n");
-    EXPECT_THAT(output_of(HELLO, "parallel"), HasSubstr("hello bears only per_node, serial"));
+              "memfs: option 'policy=parallel': memfs bears only per_node, serial, home\n");
+    EXPECT_THAT(output_of(HELLO, "parallel"), HasSubstr("hello bears only per_node, serial, home"));
     EXPECT_THAT(output_of(UNRULY, "per_node"), HasSubstr("unruly bears only parallel"));
     // The last one said counts.
     mounted_server s(MEMFS, {.arguments = {"-o", "policy=parallel,policy=serial"},

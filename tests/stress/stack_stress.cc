@@ -96,6 +96,10 @@ unsigned clients_per_core(std::mt19937_64& random) {
     return random() % 3 == 0 ? 1 : 2 + static_cast<unsigned>(random() % 3);
 }
 
+policy policy_of(std::uint64_t seed) {
+    return seed % 2 == 0 ? policy::per_node : policy::home;
+}
+
 void real_round(std::uint64_t seed, figures& sum) {
     constexpr core_id cores = 4;
     std::mt19937_64 random(seed);
@@ -105,9 +109,11 @@ void real_round(std::uint64_t seed, figures& sum) {
     auto made = lwkt::runtime::create(o);
     ASSERT_TRUE(made) << made.error().name();
     lwkt::runtime& runtime = **made;
-    world w(
-        runtime.domain(),
-        {.cores = cores, .clients_per_core = clients_per_core(random), .seed = seed, .steps = 0});
+    world w(runtime.domain(), {.cores = cores,
+                               .clients_per_core = clients_per_core(random),
+                               .seed = seed,
+                               .steps = 0,
+                               .how = policy_of(seed)});
     const watchdog dog(w, seed);
     ASSERT_TRUE(runtime.start());
     w.start();
@@ -149,7 +155,8 @@ class machine_events final : public lwkt::event_source {
 struct virtual_cores {
     static constexpr core_id count = 3;
     virtual_cores() {
-        machine.allow_stuck(); // light threads sleep until the clock goes on
+        machine.allow_stuck();    // light threads sleep until the clock goes on
+        machine.allow_unserved(); // a pin goes home by a passive message
         for (core_id i = 0; i < count; ++i) {
             events.push_back(std::make_unique<machine_events>(machine, i));
             cores.push_back(
@@ -199,7 +206,8 @@ void virtual_round(std::uint64_t seed, figures& sum) {
     world w(v.domain, {.cores = virtual_cores::count,
                        .clients_per_core = clients_per_core(random),
                        .seed = seed,
-                       .steps = killed ? 0U : 200U});
+                       .steps = killed ? 0U : 200U,
+                       .how = policy_of(seed)});
     const watchdog dog(w, seed);
     w.start();
     run_virtual(v, w, dog, random, killed ? 1 + random() % 100'000 : 0);
@@ -207,7 +215,7 @@ void virtual_round(std::uint64_t seed, figures& sum) {
     sum.add(w);
 }
 
-// spec: H1 H6 U13 X3 X4 X6 X8 F7 F18 F25
+// spec: H1 H4 H5 H6 U13 X3 X4 X6 X8 F7 F18 F25
 TEST(stack_stress, everything_at_once_on_real_and_virtual_cores) {
     const std::uint64_t first_seed = sim::test_seed();
     const auto end = steady::now() + duration();

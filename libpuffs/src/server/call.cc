@@ -1,5 +1,6 @@
 #include "call.hh"
 
+#include "homes.hh"
 #include "puffs/base/log.hh"
 #include "puffs/msg/dirent.hh"
 
@@ -182,9 +183,13 @@ result<void> call::name_node(msg::newinfo& made, entry e, bool locked) {
         ctx.attr_timeout_.reset(); // was that of another node
         made.va = *e.answer.va;
         good = complete(named, made.va);
-    } else {
-        lock_set locks(locked ? policy::parallel : how(), named);
+    } else if (locked) {
         good = attributes(named, made.va);
+    } else {
+        um.at_home(named, [&] {
+            lock_set locks(how(), named);
+            good = attributes(named, made.va);
+        });
     }
     if (!good) {
         return good;

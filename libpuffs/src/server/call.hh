@@ -33,13 +33,14 @@ struct call {
     node_hold n;                   // the node that the request is about; none for class vfs
     std::span<const std::byte> in; // what take_* have left of data.in
     std::size_t out_bytes = 0;
+    node* pinned = nullptr; // policy home: pinned on the way here, and not yet in a lock set
 
     // usermount's parts, for the handlers
     [[nodiscard]] void* server() const noexcept { return um.server_; }
     [[nodiscard]] const operations& ops() const noexcept { return um.ops_; }
     [[nodiscard]] const usermount_options& options() const noexcept { return um.options_; }
     [[nodiscard]] node_table& nodes() const noexcept { return *um.nodes_; }
-    [[nodiscard]] policy how() const noexcept { return um.options_.concurrency; }
+    [[nodiscard]] lock_terms how() noexcept { return {um.options_.concurrency, this}; }
     [[nodiscard]] msg::arguments& args() const noexcept { return req.args; }
     // Opens are counted, and hold their node, for servers that care: its close comes before its reclaim.
     [[nodiscard]] bool counts_opens() const noexcept {

@@ -1,6 +1,7 @@
 // dispatch: from a request's numbers to the handler of its operation, and the wall that no exception
 // passes.
 #include "call.hh"
+#include "homes.hh"
 #include "noted_work.hh"
 #include "puffs/base/log.hh"
 
@@ -135,7 +136,7 @@ void usermount::run(call& c) noexcept {
     c.n.drop();
 }
 
-std::size_t usermount::execute(msg::request& req, msg::payload data) noexcept {
+std::size_t usermount::execute(msg::request& req, msg::payload data, node* pinned) noexcept {
     const auto started =
         options_.trace ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
     if (options_.trace) {
@@ -143,6 +144,7 @@ std::size_t usermount::execute(msg::request& req, msg::payload data) noexcept {
     }
     const noted_work note(req.head);
     call c(*this, req, data);
+    c.pinned = pinned;
     if (finished_.load(std::memory_order_relaxed)) {
         req.head.rv = ENXIO;
     } else if (options_.concurrency == policy::serial) {
@@ -151,6 +153,9 @@ std::size_t usermount::execute(msg::request& req, msg::payload data) noexcept {
         serial_.unlock();
     } else {
         run(c);
+    }
+    if (c.pinned != nullptr) { // its operation came to nothing before it locked its nodes
+        homes_->unpin(*c.pinned);
     }
     if (options_.trace) {
         trace_reply(req, c.out_bytes, std::chrono::steady_clock::now() - started);

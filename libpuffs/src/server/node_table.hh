@@ -62,6 +62,8 @@ class node_hold {
     msg::cookie into_lookup() noexcept;
     // Turns the hold into one that close_file() drops: an open file.
     void into_open() noexcept;
+    // The hold stays, for take_over() to find.
+    void leave() noexcept { node_ = nullptr; }
 
   private:
     friend class node_table;
@@ -88,6 +90,11 @@ class node_table {
     // hold - the live node of this cookie. Errors: estale there is none; enfile too many holds.
     // Never blocks.
     [[nodiscard]] result<node_hold> hold(msg::cookie c) noexcept;
+
+    // take_over - the hold of this cookie that leave() left.
+    [[nodiscard]] node_hold take_over(msg::cookie c) noexcept {
+        return {*this, *slot(msg::slot_of(c))};
+    }
 
     // era - what to give to hold_id; read it before asking the server for an id.
     using era_number = std::uint64_t;

@@ -1,6 +1,7 @@
 #include "puffs/server/usermount.hh"
 
 #include "call.hh"
+#include "homes.hh"
 #include "puffs/base/log.hh"
 #include "puffs/msgport/simple_ports.hh"
 
@@ -16,6 +17,8 @@ std::string_view name_of(policy p) noexcept {
         return "serial";
     case policy::parallel:
         return "parallel";
+    case policy::home:
+        return "home";
     }
     return "?";
 }
@@ -29,6 +32,10 @@ struct usermount::ports {
         d.result.u64 = um.execute(*d.req, d.data);
         return d.req->head.rv;
     }
+    static int put_home(msgport::port& self, msgport::msg& m) {
+        auto& um = *static_cast<usermount*>(static_cast<msgport::putonly_port&>(self).context());
+        return um.homes_->take(static_cast<msg::delivery&>(m));
+    }
 };
 
 usermount::usermount(void* server, const operations& ops, const usermount_options& o, core_id cores)
@@ -36,10 +43,12 @@ usermount::usermount(void* server, const operations& ops, const usermount_option
       nodes_(std::make_unique<node_table>(
           o.root_id, o.nodes_max,
           [](void* um, node& n) noexcept { static_cast<usermount*>(um)->reclaim(n); }, this)),
+      homes_(o.concurrency == policy::home ? std::make_unique<homes>(*this, *nodes_, cores)
+                                           : nullptr),
       ports_(std::make_unique<ports>()) {
     for (core_id c = 0; c < cores; ++c) {
-        ports_->of_core.push_back(
-            std::make_unique<msgport::putonly_port>("usermount", &ports::put, this));
+        ports_->of_core.push_back(std::make_unique<msgport::putonly_port>(
+            "usermount", homes_ != nullptr ? &ports::put_home : &ports::put, this));
     }
 }
 
@@ -56,6 +65,11 @@ node& usermount::root() noexcept {
 
 std::size_t usermount::live_nodes() const noexcept {
     return nodes_->live();
+}
+
+core_id usermount::home_of(const node& n) const noexcept {
+    PUFFS_ASSERT(homes_ != nullptr, "nodes have a home under the policy home only");
+    return homes_->of(n);
 }
 
 result<void> usermount::start() {
@@ -88,11 +102,20 @@ void usermount::finish(bool force) noexcept {
     }
 }
 
-// Runs when nobody uses the node any more; in the thread that dropped the last use.
+// Runs when nobody uses the node any more; in the thread that dropped the last use, or in one that it waits for. At the
+// end, when nothing else runs, every node is reclaimed by the thread that calls finish.
 void usermount::reclaim(node& n) noexcept {
     if (ops_.reclaim == nullptr) {
         return;
     }
+    if (finished_.load(std::memory_order_relaxed)) {
+        reclaim_here(n);
+    } else {
+        at_home(n, [&] { reclaim_here(n); });
+    }
+}
+
+void usermount::reclaim_here(node& n) noexcept {
     msg::request req;
     req.head.opclass = static_cast<std::uint32_t>(msg::opclass::vn);
     req.head.optype = static_cast<std::uint32_t>(msg::vn_op::reclaim);

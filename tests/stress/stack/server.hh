@@ -1,9 +1,10 @@
 // stress/stack/server.hh - the file server under stress: a tree whose operations now and then block, that checks what
 // the framework promises it.
 //
-// It keeps no lock for its nodes: under per_node a broken promise is a finding, and a race for the thread sanitizer.
+// It keeps no lock for its nodes: a broken promise of per_node or home is a finding, and a race for the thread
+// sanitizer.
 //
-// Threading:  as the policy per_node says.
+// Threading:  as the policies per_node and home say.
 #pragma once
 
 #include "puffs/lwkt/sched.hh"
@@ -35,6 +36,7 @@ class server : public testing::tree_server {
     std::atomic<bool> audits{false};
     std::map<std::uint64_t, std::uint64_t> audited; // lookups by id, under mu
     std::set<std::uint64_t> opened;                 // handles, under mu
+    std::atomic<bool> ends{false};                  // the library is being finished; relaxed
 
     result<new_node> lookup(cc& c, node& dir, std::string_view name) {
         const inside i(*this, dir);
@@ -48,8 +50,8 @@ class server : public testing::tree_server {
         }
         return tree_server::getattr(c, n);
     }
-    result<void> setattr(cc&, node& n, const setattr_request& r) {
-        const inside i(*this, n);
+    result<void> setattr(cc& c, node& n, const setattr_request& r) {
+        const inside i(*this, n, &c);
         testing::object& o = at(n);
         if ((r.valid & msg::set_mode) != 0) {
             o.va.mode = (o.va.mode & ~std::uint32_t{07777}) | (r.va.mode & 07777);
@@ -61,29 +63,29 @@ class server : public testing::tree_server {
         return {};
     }
     result<new_node> mknod(cc& c, node& dir, std::string_view name, const make_request& r) {
-        const inside i(*this, dir);
+        const inside i(*this, dir, &c);
         return make(c, dir, name, r);
     }
     result<new_node> mkdir(cc& c, node& dir, std::string_view name, const make_request& r) {
-        const inside i(*this, dir);
+        const inside i(*this, dir, &c);
         return make(c, dir, name, r);
     }
     // Two creates of one name may cross: the second finds the file of the first.
     result<new_node> create(cc& c, node& dir, std::string_view name, const make_request& r) {
-        const inside i(*this, dir);
+        const inside i(*this, dir, &c);
         const auto found = tree_server::lookup(c, dir, name);
         if (!found) return make(c, dir, name, r);
         return is_dir(found->id) ? result<new_node>(fail(EISDIR)) : found;
     }
-    result<open_reply> open(cc&, node& n, int) {
-        const inside i(*this, n);
+    result<open_reply> open(cc& c, node& n, int) {
+        const inside i(*this, n, &c);
         if (random() % 16 == 0) return fail(EACCES);
         const std::lock_guard lock(mu);
         opened.insert(++last_handle_);
         return open_reply{.handle = last_handle_, .bits = 0};
     }
     result<void> close(cc& c, node& n, int) {
-        const inside i(*this, n);
+        const inside i(*this, n, &c);
         const std::lock_guard lock(mu);
         if (opened.erase(c.handle()) != 1) findings_.add("a file is closed that is not open");
         return {};
@@ -110,16 +112,16 @@ class server : public testing::tree_server {
         return tree_server::rename(c, r);
     }
     result<std::size_t> read(cc& c, node& n, std::span<std::byte> into, std::uint64_t offset) {
-        const inside i(*this, n);
+        const inside i(*this, n, &c);
         return tree_server::read(c, n, into, offset);
     }
     result<std::size_t> write(cc& c, node& n, std::span<const std::byte> from,
                               std::uint64_t offset) {
-        const inside i(*this, n);
+        const inside i(*this, n, &c);
         return tree_server::write(c, n, from, offset);
     }
-    result<void> readdir(cc&, node& dir, dirents& out, std::uint64_t from) {
-        const inside i(*this, dir);
+    result<void> readdir(cc& c, node& dir, dirents& out, std::uint64_t from) {
+        const inside i(*this, dir, &c);
         std::uint64_t position = 0;
         const auto told = [&](std::string_view name, std::uint64_t id, vtype type) {
             return ++position <= from || out.add(name, id, type, position);
@@ -131,15 +133,23 @@ class server : public testing::tree_server {
         return {};
     }
     void reclaim(cc& c, node& n) {
-        const inside i(*this, n);
+        // At the end, when nothing else runs, whoever ends it reclaims what is left.
+        const bool at_end =
+            c.mount().options().concurrency == policy::home && ends.load(std::memory_order_relaxed);
+        const inside i(*this, n, at_end ? nullptr : &c);
         tree_server::reclaim(c, n);
     }
 
   private:
-    // An operation has its node to itself, and may take its time.
+    // An operation has its node to itself, under home on the node's core, and may take its time.
     class inside {
       public:
-        inside(server& s, const node& n) : count_(s.users_of(n.id())) {
+        // `only`: the context of an operation that has no other node, and is no part of one that has.
+        inside(server& s, const node& n, const cc* only = nullptr) : count_(s.users_of(n.id())) {
+            if (only != nullptr && only->mount().options().concurrency == policy::home &&
+                only->mount().home_of(n) != ipi::cpu::current().id()) {
+                s.findings_.add(fmt::format("an operation on node {} is not at home", n.id()));
+            }
             if (count_.fetch_add(1, std::memory_order_relaxed) != 0) {
                 s.findings_.add(fmt::format("two operations at once on node {}", n.id()));
             }

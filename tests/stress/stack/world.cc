@@ -11,7 +11,7 @@ namespace wire = fuse::wire;
 
 world::world(ipi::domain& d, const options& o)
     : asked_for(o), domain(d), mount(d), server(found, o.cores, o.seed),
-      library(&server, ops, usermount_options{}, o.cores), transport(mount, ports()),
+      library(&server, ops, {.concurrency = o.how}, o.cores), transport(mount, ports()),
       map(mount, fuse::init_options{}, [this](const auto& granted) {
           if (!granted) found.add("INIT was refused");
           mount.set_running();
@@ -207,6 +207,7 @@ void world::end_round(client& last) {
     settle();
     phase = "unmount";
     mount.userdead();
+    server.ends = true;
     if (died) library.finish(true); // nothing was given back to the server
     if (library.live_nodes() != 1) {
         found.add(fmt::format("{} nodes live in the library at the end", library.live_nodes()));

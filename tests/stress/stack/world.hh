@@ -44,6 +44,7 @@ struct world {
         unsigned clients_per_core = 4;
         std::uint64_t seed = 0;
         std::uint64_t steps = 0; // of each client; 0: until `stop`
+        policy how = policy::per_node;
     };
     world(ipi::domain& d, const options& o);
     world(const world&) = delete;

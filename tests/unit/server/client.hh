@@ -1,11 +1,14 @@
-// client.hh - asks a usermount as the kernel half would: one member function an operation.
+// client.hh - asks a usermount as the kernel half would: one member function an operation. Under the policy home it
+// asks through the port of the core where it is, and waits for the answer on its light thread.
 //
 // Ownership:  refers to the usermount.
 // Threading:  one thread a client; several clients of one usermount may run at once.
 // Errors:     the request's rv.
 #pragma once
 
+#include "puffs/lwkt/thread.hh"
 #include "puffs/msg/dirent.hh"
+#include "puffs/msgport/port.hh"
 #include "puffs/server/make_operations.hh"
 #include "puffs/server/usermount.hh"
 
@@ -35,7 +38,7 @@ class client {
         req.head.who = who;
         req.head.id = 1;
         out.assign(room, std::byte{0xee});
-        out_bytes = um_.execute(req, {bytes_of(in), out});
+        out_bytes = ask({bytes_of(in), out});
         return req.head.rv;
     }
 
@@ -174,7 +177,7 @@ class client {
         req.head.opclass = static_cast<std::uint32_t>(msg::opclass::vfs);
         req.head.optype = static_cast<std::uint32_t>(op);
         req.head.node = msg::cookie::none;
-        out_bytes = um_.execute(req, {});
+        out_bytes = ask({});
         return req.head.rv;
     }
 
@@ -185,6 +188,18 @@ class client {
     msg::caller who{.pid = 7, .uid = 100, .gid = 200};
 
   private:
+    std::size_t ask(const msg::payload& data) {
+        if (um_.options().concurrency != policy::home) {
+            return um_.execute(req, data);
+        }
+        msg::delivery d;
+        d.init(lwkt::thread::current().port());
+        d.req = &req;
+        d.data = data;
+        const int e = msgport::domsg(um_.port(ipi::cpu::current().id()), d);
+        req.head.rv = e != 0 ? e : req.head.rv;
+        return d.result.u64;
+    }
     static std::uint32_t size32(std::string_view s) { return static_cast<std::uint32_t>(s.size()); }
     usermount& um_;
 };
@@ -192,7 +207,8 @@ class client {
 // A usermount over a server object, started.
 template <class Server>
 struct mounted {
-    explicit mounted(const usermount_options& o = {}) : um(&server, ops, o, 1) {}
+    explicit mounted(const usermount_options& o = {}, core_id cores = 1)
+        : um(&server, ops, o, cores) {}
     Server server;
     const operations ops = make_operations<Server>();
     usermount um;

@@ -13,11 +13,11 @@
 //   static std::string_view help()               text about its own -o options
 //   static void defaults(kmod::mount_options&)   its defaults, before the command line is applied
 //   static constexpr puffs::policy_set policies  the concurrency policies that it bears
-//                                                (usermount.hh); default: per_node and serial, so
+//                                                (usermount.hh); default: all but parallel, so
 //                                                that a server without locks of its own need say
 //                                                nothing. -o policy= refuses others. The first of
-//                                                them in the order per_node, serial, parallel is
-//                                                the default, unless defaults() says another.
+//                                                them in the order per_node, serial, parallel, home
+//                                                is the default, unless defaults() says another.
 //
 // Errors:     exit status 1 and one line on standard error: usage, mount and start errors;
 //             exceptions of the constructor.
@@ -51,7 +51,7 @@ struct server_class {
     std::string_view name;
     std::string_view help;
     std::uint64_t root_id = 1;
-    policy_set policies = {policy::per_node, policy::serial};
+    policy_set policies = {policy::per_node, policy::serial, policy::home};
     bool takes_options = false; // otherwise unknown -o options are refused before construction
     void (*defaults)(mount_options&) = nullptr;
     std::function<std::shared_ptr<void>(const server_arguments&)> construct;

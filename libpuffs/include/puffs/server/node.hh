@@ -11,8 +11,8 @@
 // Units:      lookups as the kernel counts them: one for each answer that named the node.
 // Ownership:  the framework's; a node& given to an operation is valid until the operation returns.
 //             Keep id(), not the reference.
-// Threading:  id, cookie and type are constant while it is live. Under the policies per_node and
-//             serial no other operation runs on the node meanwhile.
+// Threading:  id, cookie and type are constant while it is live. Under the policies per_node, serial
+//             and home no other operation runs on the node meanwhile.
 // Source:     NetBSD libpuffs struct puffs_node (idea).
 #pragma once
 
@@ -26,6 +26,8 @@ namespace puffs {
 
 using msg::attr;
 using msg::vtype;
+
+struct pin_request;
 
 class node {
   public:
@@ -53,6 +55,7 @@ class node {
     friend class node_map;
     friend class node_hold;
     friend class lock_set;
+    friend class homes;
     friend struct call;
 
     // uses_: holds in the low bits, lookups above them, so that "nobody uses it" is one comparison.
@@ -76,7 +79,12 @@ class node {
     std::atomic<std::uint32_t> opens_{
         0}; // open files that the server was told of; relaxed, a count
 
-    lwkt::mutex lock_;     // policy per_node
+    lwkt::mutex lock_; // policy per_node
+
+    // owned by the home core of the slot, policy home: an operation has the node
+    bool pinned_ = false;
+    pin_request* pin_waiters_ = nullptr; // the last of them, whose next is the first; null: nobody
+
     node* next_ = nullptr; // chain of the map or of the free list, under its lock
 };
 

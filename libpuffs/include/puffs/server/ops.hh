@@ -60,7 +60,7 @@
 // kernel uses mknod. With usermount_options::writeback_cache a file that is opened for writing is opened for
 // reading too, because the kernel completes pages, and never with O_APPEND, because it knows the end.
 //
-// What is held while an operation runs (policy per_node): every node& it is given, one operation at
+// What is held while an operation runs (policies per_node and home): every node& it is given, one operation at
 // a time on each. For remove, rmdir and rename the framework finds the targets by calling the
 // server's own lookup under the same locks. start and unmount run alone.
 //

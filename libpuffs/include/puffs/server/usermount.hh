@@ -9,7 +9,16 @@
 //   per_node | two operations never run at once on one node; an operation has all its nodes
 //   serial   | one operation at a time in the mount
 //   parallel | nothing
+//   home     | as per_node, and every operation of a node, its reclaim too, runs on the node's home
+//            | core, so that what belongs to a node stays with that core. An operation on several
+//            | nodes, with the lookups that it needs, runs on the home of one of them and has the
+//            | others to itself meanwhile (H4, H5)
 // Whatever the policy, reclaim runs alone on its node, once, and start and unmount run alone.
+//
+// What has a node keeps it while it sleeps. Under home a request reaches the home of its node as a
+// message, embedded in the request; one whose node is at home on the core that issued it runs at once
+// as under the others. home_of says where a node lives: a hash of its cookie, the root on core 0.
+// Operations on no node (statvfs, sync) run where they were asked.
 //
 // Units:      timeouts std::chrono; absent timeouts in replies are the mount's.
 // Full:       nodes_max live nodes: operations that would name one more answer enfile.
@@ -35,8 +44,9 @@
 
 namespace puffs {
 
-enum class policy : std::uint8_t { per_node, serial, parallel };
-inline constexpr std::array all_policies{policy::per_node, policy::serial, policy::parallel};
+enum class policy : std::uint8_t { per_node, serial, parallel, home };
+inline constexpr std::array all_policies{policy::per_node, policy::serial, policy::parallel,
+                                         policy::home};
 [[nodiscard]] std::string_view name_of(policy p) noexcept;
 
 // The policies that a server bears: under another one it would break.
@@ -73,6 +83,7 @@ struct usermount_options {
 };
 
 class node_table;
+class homes;
 struct call;
 
 class usermount {
@@ -87,6 +98,8 @@ class usermount {
     [[nodiscard]] const usermount_options& options() const noexcept { return options_; }
     [[nodiscard]] node& root() noexcept;
     [[nodiscard]] std::size_t live_nodes() const noexcept;
+    // The core where the operations of the node run. Requires: policy home. Any thread.
+    [[nodiscard]] core_id home_of(const node& n) const noexcept;
 
     // Calls the server's start. Any thread, before requests flow.
     // Errors:    enosys the server has no getattr; what the server's start answers; eio it threw.
@@ -99,23 +112,34 @@ class usermount {
     // execute - runs the operation of one request and fills in its reply: values, rv; returns how many
     // bytes of `out` it used. The body of the port; public for tests and for transports to other
     // processes. noexcept: this is the wall.
-    // Requires:  a light thread or an ordinary one, holding none of the mount's locks.
+    // Requires:  a light thread or an ordinary one, holding none of the mount's locks. Under home: a
+    //            light thread of the node's home.
     // Errors:    in rv: what the operation answers; estale the cookie names no live node; enotdir,
     //            eisdir, einval, enametoolong for requests that make no sense; erofs; eio the server
     //            threw; eproto the server answered nonsense, which is logged; eopnotsupp a class or
     //            operation that this side does not know.
-    std::size_t execute(msg::request& req, msg::payload data) noexcept;
+    std::size_t execute(msg::request& req, msg::payload data) noexcept {
+        return execute(req, data, nullptr);
+    }
 
   private:
     friend struct call;
+    friend class homes;
+    friend class lock_set;
+    // `pinned`: a node that the request has already.
+    std::size_t execute(msg::request& req, msg::payload data, node* pinned) noexcept;
+    template <class F>
+    void at_home(const node& n, F&& f); // calls f where the node lives; homes.hh
     void run(call& c) noexcept PUFFS_NO_TSA;
     void reclaim(node& n) noexcept;
+    void reclaim_here(node& n) noexcept;
 
     // constant after construction
     void* const server_;
     const operations& ops_;
     const usermount_options options_;
     const std::unique_ptr<node_table> nodes_;
+    const std::unique_ptr<homes> homes_; // policy home
     struct ports;
     const std::unique_ptr<ports> ports_;
 

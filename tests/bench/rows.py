@@ -50,6 +50,7 @@ class Server:
 
 RING = "--loop ring-poll --flags defer --try"
 DATA = ("read-4k", "write-4k", "read-1m", "write-1m")
+POLICY_WORKS = ("stat-same", "stat-free", "stat-two", "read-4k")
 UNCACHED = "-o attr_timeout=0,entry_timeout=0"
 URING_PARAMETER = pathlib.Path("/sys/module/fuse/parameters/enable_uring")
 
@@ -94,6 +95,10 @@ SERVERS = (
     Server("libfuse-mt-free", "libfuse", "free", "{tests}/peer_libfuse --loop mt"),
     Server("libfuse-mt-clone-free", "libfuse", "free", "{tests}/peer_libfuse --loop mt-clone"),
     *puffs_rows("null", "{tests}/null_puffs " + UNCACHED),
+    # The other policies; null itself is per_node.
+    *(Server(f"null-uring-all-{policy}", "puffs", "all",
+             "{tests}/null_puffs " + UNCACHED + f",policy={policy} -f --transport uring --cores {{cores}}",
+             works=POLICY_WORKS, transport="uring", quick=False) for policy in ("serial", "parallel", "home")),
     *puffs_rows("hello", "{examples}/hello " + UNCACHED, file="hello", works=("stat-same",), quick=False),
     *puffs_rows("memfs", "{examples}/memfs " + UNCACHED, fill=True),
     Server("tmpfs", "limit", "-", None, fill=True, cached=True),

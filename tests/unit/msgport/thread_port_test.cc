@@ -232,7 +232,7 @@ TEST_F(thread_port_test, waiting_for_one_message_leaves_others_queued) {
 
 // spec: P10
 TEST_F(thread_port_test, waitport_with_catch_returns_null_on_a_signal_and_leaves_the_queue_alone) {
-    msg* got = &*std::make_unique<msg>();
+    msg* got = &one;
     m.run_on(0, [&] { got = on_0.waitport(sleep_flags::catch_signals); });
     m.step(0);
     m.core(0).thread().post_signal(EINTR);

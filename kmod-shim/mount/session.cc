@@ -4,8 +4,10 @@
 #include "mount/asking.hh"
 #include "mount/channels.hh"
 #include "mount/core_watch.hh"
+#include "mount/cpus.hh"
 #include "mount/init_of.hh"
 #include "mount/mount_point.hh"
+#include "mount/own_mount.hh"
 #include "mount/statistics_text.hh"
 #include "mount/transport.hh"
 #include "puffs/base/log.hh"
@@ -25,10 +27,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
-#include <poll.h>
-#include <sched.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -37,29 +35,11 @@ namespace puffs::kmod {
 
 namespace {
 
-// On /dev/fuse the kernel wakes every core that waits, and all but one find nothing: more cores than this cost a caller
-// more than they serve.
-constexpr std::size_t dev_cores_max = 4;
 // Requests that may still run when the mount is gone get this long to end.
 constexpr auto drain_limit = std::chrono::seconds(10);
 // The same where the mount never answered: nobody uses it.
 constexpr auto start_drain_limit = std::chrono::seconds(1);
 constexpr auto drain_poll = std::chrono::milliseconds(2);
-
-// The first CPUs that this process may use.
-std::vector<int> usable_cpus(std::size_t cores_max) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    std::vector<int> cpus;
-    if (::sched_getaffinity(0, sizeof(set), &set) == 0) {
-        for (int c = 0; c < CPU_SETSIZE && cpus.size() < cores_max; ++c) {
-            if (CPU_ISSET(c, &set)) {
-                cpus.push_back(c);
-            }
-        }
-    }
-    return cpus;
-}
 
 } // namespace
 
@@ -68,8 +48,6 @@ struct session::implementation {
 
     mount_options options;
     std::string mount_point;
-    bool mounted = false;
-    int connection = -1; // channel 0's descriptor, to see whether the connection lives
 
     // Order of members is order of construction; destruction is the reverse: channels before what they use.
     boost::asio::io_context io;
@@ -83,6 +61,7 @@ struct session::implementation {
     std::unique_ptr<inproc_transport> transport;
     std::unique_ptr<fuse::opmap> map;
     transport_choice transport_asked;
+    std::unique_ptr<own_mount> own;
     std::unique_ptr<channels> connection_channels;
 
     // owned by the thread in run()
@@ -99,6 +78,11 @@ struct session::implementation {
     std::chrono::steady_clock::time_point drain_until;
     std::function<void()> ready;
 
+    // The steps of create(), in this order.
+    std::expected<void, std::string> start_cores();
+    std::expected<void, std::string> start_server(void* server, const operations& ops);
+    std::expected<void, std::string> open_channels();
+
     void on_init(const std::expected<fuse::init_grant, std::string>& granted);
     void connection_is_up(bool uring);
     void answered(bool heard);
@@ -111,8 +95,6 @@ struct session::implementation {
     void close_channels();
     void finish();
     void print_stats() const;
-    [[nodiscard]] bool still_ours() const;
-    void take_mount_away();
 };
 
 session::session() : impl_(std::make_unique<implementation>()) {}
@@ -130,81 +112,90 @@ session::create(void* server, const operations& ops, const mount_options& o) {
     std::unique_ptr<session> s(new session);
     implementation& im = *s->impl_;
     im.options = o;
-    im.mount_point = *mount_point;
-
-    auto transport = choose_transport(o.transport, uring_support_here(), possible_cpus());
-    if (!transport) {
-        return std::unexpected(transport.error());
+    im.mount_point = std::move(*mount_point);
+    auto done = im.start_cores();
+    if (done) {
+        done = im.start_server(server, ops);
     }
-    im.transport_asked = *transport;
-
-    const std::vector<int> usable = usable_cpus(CPU_SETSIZE);
-    for (const int cpu : o.cores) {
-        if (std::ranges::find(usable, cpu) == usable.end()) {
-            return std::unexpected(fmt::format(
-                "option '--cores': CPU {} is not one of those that this process may use: {}", cpu,
-                fmt::join(usable, ",")));
-        }
+    if (done) {
+        done = im.open_channels();
     }
+    if (!done) {
+        return std::unexpected(std::move(done.error()));
+    }
+    return s;
+}
 
+std::expected<void, std::string> session::implementation::start_cores() {
+    auto chosen = choose_transport(options.transport, uring_support_here(), possible_cpus());
+    if (!chosen) {
+        return std::unexpected(chosen.error());
+    }
+    transport_asked = std::move(*chosen);
+    auto cpus = cpus_of_cores(options.cores, transport_asked.uring);
+    if (!cpus) {
+        return std::unexpected(cpus.error());
+    }
     lwkt::runtime_options r;
-    r.ring.big_entries = transport->uring;
-    r.cpus =
-        o.cores.empty() ? usable_cpus(transport->uring ? limits::cores : dev_cores_max) : o.cores;
-    auto runtime = lwkt::runtime::create(r);
-    if (!runtime) {
+    r.ring.big_entries = transport_asked.uring;
+    r.cpus = std::move(*cpus);
+    auto made = lwkt::runtime::create(r);
+    if (!made) {
         return std::unexpected(
-            fmt::format("starting {} cores: {}", r.cpus.size(), runtime.error().name()));
+            fmt::format("starting {} cores: {}", r.cpus.size(), made.error().name()));
     }
-    im.runtime = std::move(*runtime);
-    const core_id cores = im.runtime->size();
+    runtime = std::move(*made);
+    return {};
+}
 
-    const fuse::init_options init = init_of(o, cores, transport->uring);
+std::expected<void, std::string> session::implementation::start_server(void* server,
+                                                                       const operations& ops) {
+    const core_id cores = runtime->size();
+    const fuse::init_options init = init_of(options, cores, transport_asked.uring);
     if (auto problem = fuse::problem_of(init)) {
         return std::unexpected(*problem);
     }
-    im.library = std::make_unique<usermount>(server, ops, o.user, cores);
-    if (auto started = im.library->start(); !started) {
+    library = std::make_unique<usermount>(server, ops, options.user, cores);
+    if (auto started = library->start(); !started) {
         return std::unexpected(
-            fmt::format("file server '{}': start: {}", o.subtype, started.error().name()));
+            fmt::format("file server '{}': start: {}", options.subtype, started.error().name()));
     }
-    im.library_started = true;
-    im.mount = std::make_unique<puffs_mount>(im.runtime->domain());
-    if (o.stats) {
-        im.mount->keep_times();
+    library_started = true;
+    mount = std::make_unique<puffs_mount>(runtime->domain());
+    if (options.stats) {
+        mount->keep_times();
     }
     std::vector<msgport::port*> ports;
     ports.reserve(cores);
     for (core_id c = 0; c < cores; ++c) {
-        ports.push_back(&im.library->port(c));
+        ports.push_back(&library->port(c));
     }
-    im.transport = std::make_unique<inproc_transport>(*im.mount, std::move(ports));
-    im.map = std::make_unique<fuse::opmap>(*im.mount, init,
-                                           [&im](const auto& granted) { im.on_init(granted); });
+    transport = std::make_unique<inproc_transport>(*mount, std::move(ports));
+    map = std::make_unique<fuse::opmap>(*mount, init,
+                                        [this](const auto& granted) { on_init(granted); });
+    return {};
+}
 
-    auto fd = open_connection(im.mount_point, o);
-    if (!fd) {
-        return std::unexpected(fd.error());
+std::expected<void, std::string> session::implementation::open_channels() {
+    auto mounted = own_mount::make(mount_point, options);
+    if (!mounted) {
+        return std::unexpected(mounted.error());
     }
-    im.mounted = true;
-    im.connection = *fd;
-    auto made =
-        channels::create(*fd, *im.runtime, *im.map, o, transport->uring, [&im](channels::end e) {
-            boost::asio::post(im.io, [&im, e] { im.channel_ended(e); });
-        });
+    own = std::move(*mounted);
+    auto made = channels::create(
+        own->connection(), *runtime, *map, options, transport_asked.uring,
+        [this](channels::end e) { boost::asio::post(io, [this, e] { channel_ended(e); }); });
     if (!made) {
         return std::unexpected(made.error());
     }
-    im.connection_channels = std::move(*made);
-    return s;
+    connection_channels = std::move(*made);
+    return {};
 }
 
 session::~session() {
     implementation& im = *impl_;
-    if (im.mounted) {
-        // Creation failed half way: nobody serves the mount, so it must not stay.
-        unmount(im.mount_point, true);
-    }
+    im.own
+        .reset(); // after a creation that failed half way nobody serves the mount, so it must not stay
     if (im.library_started) {
         im.library->finish(true); // the server has started, so that it hears of the end
     }
@@ -329,19 +320,14 @@ void session::implementation::stop() {
         stop_at_once();
         return;
     }
-    if (!still_ours()) {
-        mounted = false;
-        return; // the channels have seen it, or are about to
-    }
-    unmount_report report = unmount(mount_point, false);
+    unmount_report report = own->unmount(false);
     if (report.outcome == unmount_outcome::busy) {
         PUFFS_LOG(warn,
                   "{}: detached, serving until its last user is gone; another signal stops at once",
                   report.text);
-        report = unmount(mount_point, true);
+        report = own->unmount(true);
     }
     if (report.outcome == unmount_outcome::done) {
-        mounted = false;
         return; // the channels end by themselves
     }
     PUFFS_LOG(err, "{}", report.text);
@@ -351,7 +337,7 @@ void session::implementation::stop() {
 
 // A core that an operation blocks must not block this: nothing waits for it but the drain, which has a limit.
 void session::implementation::stop_at_once() {
-    take_mount_away();
+    own->take_away();
     close_channels();
     if (now == state::running) {
         begin_drain();
@@ -371,7 +357,7 @@ void session::implementation::close_channels() {
 // else ends a queue leaves its callers without anybody.
 void session::implementation::channel_ended(channels::end e) {
     --channels_open;
-    const bool detached = e.cause == ECONNABORTED && stop_asked && !mounted;
+    const bool detached = e.cause == ECONNABORTED && stop_asked && own->gone();
     const bool expected = e.cause == 0 || (e.uring ? e.cause == ENOTCONN || e.cause == ECONNABORTED
                                                    : e.cause == ENODEV || detached);
     if (!expected) {
@@ -393,29 +379,6 @@ void session::implementation::channel_ended(channels::end e) {
     }
 }
 
-// Whether the mount at our mount point is the one that we made. After an unmount from outside it is somebody else's:
-// what was mounted there before us, or the mount of our successor. A connection that lives has its mount; one that was
-// aborted leaves a mount that answers nothing.
-bool session::implementation::still_ours() const {
-    if (!mounted) {
-        return false;
-    }
-    pollfd p{connection, POLLIN, 0};
-    if (::poll(&p, 1, 0) < 0 || (p.revents & POLLERR) == 0) {
-        return true;
-    }
-    struct statfs answer {};
-    return ::statfs(mount_point.c_str(), &answer) < 0 &&
-           (errno == ENOTCONN || errno == ECONNABORTED);
-}
-
-void session::implementation::take_mount_away() {
-    if (still_ours()) {
-        unmount(mount_point, true);
-    }
-    mounted = false;
-}
-
 void session::implementation::begin_drain() {
     now = state::draining;
     drain_until = std::chrono::steady_clock::now() + (answers ? drain_limit : start_drain_limit);
@@ -432,7 +395,7 @@ void session::implementation::drain() {
         return;
     }
     if (std::chrono::steady_clock::now() >= drain_until) {
-        take_mount_away();
+        own->take_away();
         PUFFS_LOG(err,
                   "mount '{}': {} operations and {} cores did not end in time after the mount was "
                   "gone; leaving them",
@@ -446,7 +409,7 @@ void session::implementation::drain() {
 }
 
 void session::implementation::finish() {
-    take_mount_away(); // aborted by somebody, it is still listed
+    own->take_away(); // aborted by somebody, it is still listed
     runtime->run_on(0, [this] {
         mount->userdead();
         library->finish(true);

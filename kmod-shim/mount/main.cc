@@ -62,14 +62,14 @@ std::optional<std::string> problem_of_policy(const command_line& c, const policy
 // What the command line says in words, which are read once all of them are there.
 struct raw_arguments {
     std::vector<std::string> lists;
-    std::string cores;
+    std::optional<std::string> cores; // the word; an empty one is wrong, not absent
     std::string transport = "auto";
     std::vector<std::string> positional;
 };
 
 // What the options of these names say; a line for the user where they say nothing that can be.
 std::optional<std::string> apply_words(mount_options& o, const std::string& transport,
-                                       const std::string& cores) {
+                                       const std::optional<std::string>& cores) {
     if (transport == "auto") {
         o.transport = transport_kind::automatic;
     } else if (transport == "uring" || transport == "dev") {
@@ -77,8 +77,8 @@ std::optional<std::string> apply_words(mount_options& o, const std::string& tran
     } else {
         return fmt::format("option '--transport={}': want auto, uring or dev", transport);
     }
-    if (!cores.empty()) {
-        auto cpus = parse_cpu_list(cores);
+    if (cores) {
+        auto cpus = parse_cpu_list(*cores);
         if (!cpus) {
             return cpus.error();
         }
@@ -91,8 +91,8 @@ void declare_arguments(CLI::App& app, command_line& c, raw_arguments& raw) {
     app.add_flag("-f,--foreground", c.mount.foreground, "stay in the foreground");
     app.add_flag("-d,--debug", c.mount.debug, "log each request and reply; implies -f");
     app.add_option("-o", raw.lists, "mount options, separated by commas")->allow_extra_args(false);
-    app.add_option(
-        "--cores", raw.cores,
+    app.add_option_function<std::string>(
+        "--cores", [&raw](const std::string& list) { raw.cores = list; },
         "CPUs that serve, such as 0,2-5 (default: all that this process may use; at most "
         "4 on transport dev)");
     app.add_option("--transport", raw.transport,

@@ -185,6 +185,8 @@ TEST(start_errors, value_out_of_range) {
         EXPECT_THAT(refused({MEMFS, "-f", "-o", option, dir.path()}).output, HasSubstr(name));
     }
     EXPECT_THAT(refused({HELLO, "-f", "--cores=7-3", dir.path()}).output, HasSubstr("--cores=7-3"));
+    EXPECT_EQ(refused({HELLO, "-f", "--cores", "", dir.path()}).output,
+              "hello: option '--cores=': want CPU numbers such as 0,2-5\n");
     EXPECT_THAT(refused({HELLO, "-f", "--log-level=loud", dir.path()}).output,
                 HasSubstr("--log-level=loud"));
     EXPECT_THAT(refused({HELLO, "-f", "--cores=4000", dir.path()}).output,

@@ -65,14 +65,11 @@ std::uint64_t size_of(const std::string& option, std::string_view text) {
     }
     std::uint64_t value = 0;
     const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (failed != std::errc() || end != text.data() + text.size()) {
-        value = 0;
-    } else if (percent) {
-        value = value > 100 ? 0 : half_of_memory() / 50 * value;
-    } else if (value > (~std::uint64_t{0} >> 1 >> shift)) {
+    const std::uint64_t value_max = percent ? 100 : ~std::uint64_t{0} >> 1 >> shift;
+    if (failed != std::errc() || end != text.data() + text.size() || value > value_max) {
         value = 0;
     } else {
-        value <<= shift;
+        value = percent ? half_of_memory() / 50 * value : value << shift;
     }
     if (value < size_min_bytes) {
         throw std::invalid_argument(

@@ -278,7 +278,7 @@ bool parse(int argc, char** argv, options& opts) {
             continue;
         }
         const bool ok = (arg == "--work" && parse_work(value, opts.work)) ||
-                        (arg == "--cores" && parse_cores(value, any_core, opts.cores)) ||
+                        (arg == "--cores" && parse_cores(value, opts.cores)) ||
                         (arg == "--size" && parse_number(value, opts.size_bytes)) ||
                         (arg == "--warmup-ms" && parse_number(value, opts.warmup_ms)) ||
                         (arg == "--time-ms" && parse_number(value, opts.time_ms)) ||

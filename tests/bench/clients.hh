@@ -3,6 +3,8 @@
 // Errors:  a client that cannot work ends its process with status 1 and says why on stderr.
 #pragma once
 
+#include "numbers.hh"
+
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
@@ -12,8 +14,6 @@
 #include <sys/mman.h>
 
 namespace puffs::bench {
-
-inline constexpr int any_core = -1; // not pinned
 
 [[noreturn]] inline void die(const char* what) {
     std::fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, std::strerror(errno));

@@ -202,7 +202,7 @@ bool parse(int argc, char** argv, options& opts) {
             opts.path = value;
             continue;
         }
-        const bool ok = (arg == "--cores" && parse_cores(value, any_core, opts.cores)) ||
+        const bool ok = (arg == "--cores" && parse_cores(value, opts.cores)) ||
                         (arg == "--count" && parse_number(value, opts.count)) ||
                         (arg == "--size" && parse_number(value, opts.size_bytes));
         if (!ok) return false;

@@ -1,8 +1,7 @@
 // floor_dev - the fastest /dev/fuse server known to us: no framework, one pinned thread a core.
 //
-//     floor_dev [--loop read|ring-read|ring-both|ring-poll] [--flags none|coop|single|defer]
-//               [--try] [--exclusive] [--back-off] [--counters] [--keep] [--cores 0[,1…]] [--file-bytes N]
-//               MOUNTPOINT
+//     floor_dev [--loop read|ring-read|ring-both|ring-poll] [--try] [--exclusive] [--back-off]
+//               and what floor_arguments.hh says
 //
 //   read         blocking read(), reply by writev()
 //   ring-read    a READ on the ring waits for the request, reply by writev()
@@ -17,6 +16,7 @@
 // Runs in the foreground until the mount point is unmounted. Several cores: one clone of /dev/fuse
 // a core. --cores any: not pinned.
 #define FUSE_USE_VERSION 314
+#include "floor_arguments.hh"
 #include "floor_proto.hh"
 #include "numbers.hh"
 #include "pages.hh"
@@ -28,36 +28,29 @@
 #include <fcntl.h>
 #include <fuse.h>
 #include <liburing.h>
+#include <map>
 #include <optional>
 #include <pthread.h>
 #include <sched.h>
 #include <string>
-#include <string_view>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <thread>
 #include <unistd.h>
-#include <utility>
 #include <vector>
 
 namespace puffs::bench {
 namespace {
 
-constexpr int any_core = -1; // not pinned
-
 enum class loop_kind { read, ring_read, ring_both, ring_poll };
 
-struct options {
+struct options : floor_arguments {
+    options() : floor_arguments(0) {}
+
     loop_kind loop = loop_kind::read;
     bool try_first = false;
-    bool counters = false;
     bool exclusive = false;
     bool back_off = false;
-    bool keep = false;
-    unsigned ring_flags = 0;
-    std::vector<int> cores{0};
-    std::uint64_t file_bytes = std::uint64_t{64} << 20;
-    std::string mount_point;
 };
 
 [[noreturn]] void die(const char* what, int errno_value) {
@@ -276,62 +269,16 @@ int clone_channel(int master) {
     return fd;
 }
 
-bool parse_loop(std::string_view name, loop_kind& out) {
-    constexpr std::pair<std::string_view, loop_kind> names[] = {
-        {"read", loop_kind::read},
-        {"ring-read", loop_kind::ring_read},
-        {"ring-both", loop_kind::ring_both},
-        {"ring-poll", loop_kind::ring_poll}};
-    for (const auto& [known, kind] : names)
-        if (name == known) {
-            out = kind;
-            return true;
-        }
-    return false;
-}
-
-bool parse_ring_flags(std::string_view name, unsigned& out) {
-    constexpr std::pair<std::string_view, unsigned> names[] = {
-        {"none", 0},
-        {"coop", IORING_SETUP_COOP_TASKRUN},
-        {"single", IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN},
-        {"defer", IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN}};
-    for (const auto& [known, flags] : names)
-        if (name == known) {
-            out = flags;
-            return true;
-        }
-    return false;
-}
-
-bool parse(int argc, char** argv, options& opts) {
-    for (int i = 1; i < argc; ++i) {
-        const std::string_view arg = argv[i];
-        const std::string_view value = i + 1 < argc ? argv[i + 1] : "";
-        bool ok = true;
-        if (arg == "--try") {
-            opts.try_first = true;
-        } else if (arg == "--counters") {
-            opts.counters = true;
-        } else if (arg == "--keep") {
-            opts.keep = true;
-        } else if (arg == "--back-off") {
-            opts.back_off = true;
-        } else if (arg == "--exclusive") {
-            opts.exclusive = true;
-        } else if (!arg.starts_with("--")) {
-            ok = opts.mount_point.empty();
-            opts.mount_point = arg;
-        } else {
-            ++i;
-            ok = (arg == "--loop" && parse_loop(value, opts.loop)) ||
-                 (arg == "--flags" && parse_ring_flags(value, opts.ring_flags)) ||
-                 (arg == "--cores" && parse_cores(value, any_core, opts.cores)) ||
-                 (arg == "--file-bytes" && parse_number(value, opts.file_bytes));
-        }
-        if (!ok) return false;
-    }
-    return !opts.mount_point.empty();
+void declare(CLI::App& app, options& opts) {
+    const std::map<std::string, loop_kind> loops{{"read", loop_kind::read},
+                                                 {"ring-read", loop_kind::ring_read},
+                                                 {"ring-both", loop_kind::ring_both},
+                                                 {"ring-poll", loop_kind::ring_poll}};
+    app.add_option("--loop", opts.loop)->transform(CLI::CheckedTransformer(loops));
+    app.add_flag("--try", opts.try_first);
+    app.add_flag("--exclusive", opts.exclusive);
+    app.add_flag("--back-off", opts.back_off);
+    declare_floor(app, opts, true);
 }
 
 } // namespace
@@ -340,12 +287,9 @@ bool parse(int argc, char** argv, options& opts) {
 int main(int argc, char** argv) {
     using namespace puffs::bench;
     options opts;
-    if (!parse(argc, argv, opts)) {
-        std::fprintf(stderr, "usage: floor_dev [--loop read|ring-read|ring-both|ring-poll] [--try] "
-                             "[--flags none|coop|single|defer] [--exclusive] [--back-off] "
-                             "[--counters] [--keep] [--cores LIST] [--file-bytes N] MOUNTPOINT\n");
-        return 2;
-    }
+    CLI::App app("the fastest /dev/fuse server known to us", "floor_dev");
+    declare(app, opts);
+    parse_or_exit(app, argc, argv);
     const int master =
         fuse_open_channel(opts.mount_point.c_str(), "fsname=floor_dev,subtype=floor");
     if (master < 0) return 1;

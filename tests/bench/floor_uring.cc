@@ -1,10 +1,7 @@
 // floor_uring - the fastest FUSE-over-io_uring server known to us: no framework, one pinned thread a core.
 //
-//     floor_uring [--flags none|WORD[+WORD…]] [--joined] [--depth N] [--plain-file] [--plain-ring]
-//                 [--counters] [--keep] [--cores 0[,1…]] [--file-bytes N] MOUNTPOINT
+//     floor_uring [--joined] [--depth N] [--plain-file] [--plain-ring], and what floor_arguments.hh says
 //
-//   --flags       of io_uring_setup: coop, single, defer (brings single with it), taskrun (needs coop or defer);
-//                 default single+coop
 //   --joined      an answer goes to the kernel together with the wait for the next request, in one enter. Without it
 //                 the answer's enter does not wait: at its end the caller runs on this core, and its next request finds
 //                 this thread runnable, so that it need not be woken; often no second enter follows.
@@ -23,6 +20,7 @@
 // echo Y > /sys/module/fuse/parameters/enable_uring.
 // Source: Linux fs/fuse/dev_uring.c, Documentation/filesystems/fuse/fuse-io-uring.rst.
 #define FUSE_USE_VERSION 314
+#include "floor_arguments.hh"
 #include "floor_proto.hh"
 #include "numbers.hh"
 #include "pages.hh"
@@ -75,17 +73,13 @@ struct uring_command {
 };
 static_assert(sizeof(uring_command) == 24);
 
-struct options {
-    unsigned ring_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN;
+struct options : floor_arguments {
+    options() : floor_arguments(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN) {}
+
     unsigned depth = 1;
     bool joined = false;
     bool plain_file = false;
     bool plain_ring = false;
-    bool counters = false;
-    bool keep = false;
-    std::vector<int> cores{0};
-    std::uint64_t file_bytes = std::uint64_t{64} << 20;
-    std::string mount_point;
 };
 
 [[noreturn]] void die(const char* what, int errno_value) {
@@ -314,55 +308,12 @@ std::vector<std::vector<std::uint16_t>> queues_of(const std::vector<int>& cores)
     return queues;
 }
 
-bool parse_ring_flags(std::string_view list, unsigned& out) {
-    constexpr std::pair<std::string_view, unsigned> names[] = {
-        {"none", 0},
-        {"coop", IORING_SETUP_COOP_TASKRUN},
-        {"single", IORING_SETUP_SINGLE_ISSUER},
-        {"defer", IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN},
-        {"taskrun", IORING_SETUP_TASKRUN_FLAG}};
-    out = 0;
-    for (;;) {
-        const auto plus = list.find('+');
-        const auto* const known =
-            std::find_if(std::begin(names), std::end(names),
-                         [&](const auto& n) { return n.first == list.substr(0, plus); });
-        if (known == std::end(names)) return false;
-        out |= known->second;
-        if (plus == std::string_view::npos) return true;
-        list.remove_prefix(plus + 1);
-    }
-}
-
-bool parse(int argc, char** argv, options& opts) {
-    const std::pair<std::string_view, bool*> switches[] = {{"--joined", &opts.joined},
-                                                           {"--plain-file", &opts.plain_file},
-                                                           {"--plain-ring", &opts.plain_ring},
-                                                           {"--counters", &opts.counters},
-                                                           {"--keep", &opts.keep}};
-    constexpr int no_core = -1;
-    for (int i = 1; i < argc; ++i) {
-        const std::string_view arg = argv[i];
-        const std::string_view value = i + 1 < argc ? argv[i + 1] : "";
-        const auto* const known = std::find_if(std::begin(switches), std::end(switches),
-                                               [&](const auto& s) { return s.first == arg; });
-        bool ok = true;
-        if (known != std::end(switches)) {
-            *known->second = true;
-        } else if (!arg.starts_with("--")) {
-            ok = opts.mount_point.empty();
-            opts.mount_point = arg;
-        } else {
-            ++i;
-            ok = (arg == "--flags" && parse_ring_flags(value, opts.ring_flags)) ||
-                 (arg == "--depth" && parse_number(value, opts.depth) && opts.depth > 0) ||
-                 (arg == "--cores" && parse_cores(value, no_core, opts.cores) &&
-                  std::find(opts.cores.begin(), opts.cores.end(), no_core) == opts.cores.end()) ||
-                 (arg == "--file-bytes" && parse_number(value, opts.file_bytes));
-        }
-        if (!ok) return false;
-    }
-    return !opts.mount_point.empty();
+void declare(CLI::App& app, options& opts) {
+    app.add_flag("--joined", opts.joined);
+    app.add_option("--depth", opts.depth)->check(CLI::Range(1U, 65535U));
+    app.add_flag("--plain-file", opts.plain_file);
+    app.add_flag("--plain-ring", opts.plain_ring);
+    declare_floor(app, opts, false);
 }
 
 } // namespace
@@ -371,13 +322,9 @@ bool parse(int argc, char** argv, options& opts) {
 int main(int argc, char** argv) {
     using namespace puffs::bench;
     options opts;
-    if (!parse(argc, argv, opts)) {
-        std::fprintf(stderr,
-                     "usage: floor_uring [--flags none|coop|single|defer|taskrun, joined by +] "
-                     "[--joined] [--depth N] [--plain-file] [--plain-ring] [--counters] "
-                     "[--keep] [--cores LIST] [--file-bytes N] MOUNTPOINT\n");
-        return 2;
-    }
+    CLI::App app("the fastest FUSE-over-io_uring server known to us", "floor_uring");
+    declare(app, opts);
+    parse_or_exit(app, argc, argv);
     const int fd = fuse_open_channel(opts.mount_point.c_str(), "fsname=floor_uring,subtype=floor");
     if (fd < 0) return 1;
     std::optional<pages> kept;

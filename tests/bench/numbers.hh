@@ -18,13 +18,15 @@ template <class Number>
     return error == std::errc{} && end == text.data() + text.size();
 }
 
-// A comma-separated list of core numbers; the word "any" stands for `unpinned`.
-[[nodiscard]] inline bool parse_cores(std::string_view list, int unpinned, std::vector<int>& out) {
+inline constexpr int any_core = -1; // not pinned
+
+// A comma-separated list of core numbers; the word "any" stands for any_core.
+[[nodiscard]] inline bool parse_cores(std::string_view list, std::vector<int>& out) {
     out.clear();
     for (;;) {
         const auto comma = list.find(',');
         const auto item = list.substr(0, comma);
-        int core = unpinned;
+        int core = any_core;
         if (item != "any" && (!parse_number(item, core) || core < 0 || core >= CPU_SETSIZE))
             return false;
         out.push_back(core);

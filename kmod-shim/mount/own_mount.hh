@@ -2,8 +2,8 @@
 //
 //   made -> there -> gone        gone: unmounted by us or from outside
 //
-// After an unmount from outside, what is at the mount point is somebody else's: what was mounted there before us, or the
-// mount of our successor. The functions leave that alone.
+// After an unmount from outside, what is at the mount point is somebody else's: what was mounted there before us, or
+// the mount of our successor. The functions leave that alone.
 //
 // Ownership:  the connection's descriptor is the caller's; it stays open for as long as the functions are called.
 // Threading:  one ordinary thread; not on a core (unmounting blocks).

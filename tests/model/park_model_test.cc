@@ -2,7 +2,7 @@
 // models/park_explore.py. On a core that owns its parks a step is one section of the protocol; what remains to vary is
 // their order, whether a signal falls before or after a completion that the waiter has not noticed yet, and the cores
 // from which reply and death come.
-#include "unit/msgif/mount_rig.hh"
+#include "support/msgif/mount_rig.hh"
 
 #include <csignal>
 

@@ -6,7 +6,7 @@
 #include "fuse/wire_init.hh"
 #include "fuse/wire_node.hh"
 #include "support/fuse/frames.hh"
-#include "unit/msgif/mount_rig.hh"
+#include "support/msgif/mount_rig.hh"
 
 #include <algorithm>
 #include <gtest/gtest.h>

@@ -1,6 +1,7 @@
 // Critical sections of light threads.
+#include "support/lwkt/rig.hh"
 #include "support/seed.hh"
-#include "unit/lwkt/rig.hh"
+#include "unit/lwkt/thread_test.hh"
 
 #include <random>
 

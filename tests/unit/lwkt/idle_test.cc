@@ -1,7 +1,8 @@
 // The way of a core to sleep: whatever comes, at any step of it, is taken before the core sleeps, or ends its sleep.
 #include "puffs/base/race_point.hh"
 #include "support/explore.hh"
-#include "unit/lwkt/rig.hh"
+#include "support/lwkt/rig.hh"
+#include "unit/lwkt/thread_test.hh"
 
 #include <array>
 #include <utility>

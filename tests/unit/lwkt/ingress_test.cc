@@ -1,6 +1,6 @@
 // Workers at the ingress: leader and followers.
 #include "puffs/lwkt/wait_queue.hh"
-#include "unit/lwkt/rig.hh"
+#include "support/lwkt/rig.hh"
 
 #include <deque>
 #include <set>

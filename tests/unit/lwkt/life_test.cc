@@ -1,6 +1,7 @@
 // Making, ending and reusing threads.
 #include "puffs/lwkt/wait_queue.hh"
-#include "unit/lwkt/rig.hh"
+#include "support/lwkt/rig.hh"
+#include "unit/lwkt/thread_test.hh"
 
 #include <set>
 #include <thread>

@@ -1,6 +1,7 @@
 // Requests to threads from other cores and from ordinary threads.
 #include "puffs/lwkt/wait_queue.hh"
-#include "unit/lwkt/rig.hh"
+#include "support/lwkt/rig.hh"
+#include "unit/lwkt/thread_test.hh"
 
 #include <csignal>
 #include <thread>

@@ -1,4 +1,5 @@
-#include "unit/lwkt/rig.hh"
+#include "support/lwkt/rig.hh"
+#include "unit/lwkt/thread_test.hh"
 
 namespace puffs {
 namespace {

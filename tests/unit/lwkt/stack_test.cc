@@ -1,6 +1,6 @@
 #include "puffs/lwkt/stack.hh"
 
-#include "unit/lwkt/rig.hh"
+#include "support/lwkt/rig.hh"
 
 #include <exception>
 #include <stdexcept>

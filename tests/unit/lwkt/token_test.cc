@@ -2,7 +2,7 @@
 #include "puffs/lwkt/token.hh"
 
 #include "puffs/base/race_point.hh"
-#include "unit/lwkt/rig.hh"
+#include "support/lwkt/rig.hh"
 
 #include <algorithm>
 #include <deque>

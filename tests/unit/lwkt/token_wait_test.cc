@@ -1,7 +1,8 @@
 // Those that wait for a token: their order, who overtakes them, what disturbs them; misuse.
 #include "puffs/base/race_point.hh"
 #include "puffs/lwkt/token.hh"
-#include "unit/lwkt/rig.hh"
+#include "support/lwkt/rig.hh"
+#include "unit/lwkt/thread_test.hh"
 
 #include <memory>
 #include <string>

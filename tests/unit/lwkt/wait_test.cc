@@ -1,7 +1,8 @@
 // Waiting: wait queues, the waiter protocol of light threads, the mutex.
 #include "puffs/lwkt/mutex.hh"
 #include "puffs/lwkt/wait_queue.hh"
-#include "unit/lwkt/rig.hh"
+#include "support/lwkt/rig.hh"
+#include "unit/lwkt/thread_test.hh"
 
 #include <cstring>
 #include <new>

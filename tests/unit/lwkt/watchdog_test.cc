@@ -1,7 +1,7 @@
 #include "puffs/lwkt/watchdog.hh"
 
 #include "puffs/lwkt/runtime.hh"
-#include "unit/lwkt/rig.hh"
+#include "support/lwkt/rig.hh"
 
 #include <atomic>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "support/explore.hh"
-#include "unit/lwkt/rig.hh"
+#include "support/lwkt/rig.hh"
 
 #include <cstdio>
 #include <functional>

@@ -1,7 +1,7 @@
 // memfs at long work: the other requests of its core get their turn.
 #include "memfs/memfs.hh"
 #include "puffs/server/make_operations.hh"
-#include "unit/lwkt/rig.hh"
+#include "support/lwkt/rig.hh"
 #include "unit/server/client.hh"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // Policy home under the parks of a mount: requests that are on another core when the mount dies, and their answers.
-#include "unit/msgif/mount_rig.hh"
+#include "support/msgif/mount_rig.hh"
 #include "unit/server/home_rig.hh"
 
 namespace puffs::test {

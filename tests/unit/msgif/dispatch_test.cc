@@ -1,5 +1,5 @@
 // What the kernel half does with what a server sends: classes, lengths, ids.
-#include "unit/msgif/mount_rig.hh"
+#include "support/msgif/mount_rig.hh"
 
 namespace puffs::test {
 namespace {

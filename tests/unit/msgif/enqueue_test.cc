@@ -1,5 +1,5 @@
 // What enqueue does to a park (section 4.3).
-#include "unit/msgif/mount_rig.hh"
+#include "support/msgif/mount_rig.hh"
 
 #include <csignal>
 #include <set>

@@ -1,5 +1,5 @@
 // The transport's side: getout, releaseout, waitcount, attach and detach.
-#include "unit/msgif/mount_rig.hh"
+#include "support/msgif/mount_rig.hh"
 
 #include <csignal>
 

@@ -1,7 +1,7 @@
 // A hostile server: for each operation, answers that must not be believed, beside ones that must (F41).
 #include "puffs/base/limits.hh"
 #include "puffs/msg/dirent.hh"
-#include "unit/msgif/mount_rig.hh"
+#include "support/msgif/mount_rig.hh"
 
 #include <limits>
 #include <sys/stat.h>

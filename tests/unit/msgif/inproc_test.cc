@@ -1,5 +1,5 @@
 // The transport to a server in this process, and replies from wherever.
-#include "unit/msgif/mount_rig.hh"
+#include "support/msgif/mount_rig.hh"
 
 #include <csignal>
 #include <thread>

@@ -1,5 +1,5 @@
 // The life of a mount: its states, the death of its server, unmounting.
-#include "unit/msgif/mount_rig.hh"
+#include "support/msgif/mount_rig.hh"
 
 #include <csignal>
 

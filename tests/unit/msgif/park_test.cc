@@ -1,6 +1,6 @@
 // A park before it is sent: what it holds, how it is counted.
 #include "puffs/base/limits.hh"
-#include "unit/msgif/mount_rig.hh"
+#include "support/msgif/mount_rig.hh"
 
 #include <algorithm>
 #include <array>

@@ -1,5 +1,5 @@
 // What a core of a mount says that it has served.
-#include "unit/msgif/mount_rig.hh"
+#include "support/msgif/mount_rig.hh"
 
 #include <csignal>
 

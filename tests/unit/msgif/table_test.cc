@@ -1,6 +1,6 @@
 // The table of section 4.1, cell by cell: a park is brought into a state, one thing happens, and everything about it is
 // looked at.
-#include "unit/msgif/mount_rig.hh"
+#include "support/msgif/mount_rig.hh"
 
 #include <csignal>
 

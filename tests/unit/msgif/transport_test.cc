@@ -1,5 +1,5 @@
 // The way of a request through either transport.
-#include "unit/msgif/mount_rig.hh"
+#include "support/msgif/mount_rig.hh"
 
 #include <csignal>
 

@@ -1,5 +1,5 @@
 // Waiting for a reply, and being interrupted while doing so.
-#include "unit/msgif/mount_rig.hh"
+#include "support/msgif/mount_rig.hh"
 
 #include <csignal>
 

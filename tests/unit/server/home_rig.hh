@@ -3,8 +3,8 @@
 
 #include "client.hh"
 #include "puffs/lwkt/wait_queue.hh"
+#include "support/lwkt/rig.hh"
 #include "tree_server.hh"
-#include "unit/lwkt/rig.hh"
 
 #include <fmt/format.h>
 

@@ -1,7 +1,7 @@
 // Requests on light threads of one core: who waits, waits as a thread, and the core goes on.
 #include "client.hh"
+#include "support/lwkt/rig.hh"
 #include "tree_server.hh"
-#include "unit/lwkt/rig.hh"
 
 namespace puffs {
 namespace {

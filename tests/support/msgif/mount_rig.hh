@@ -1,11 +1,11 @@
-// unit/msgif/mount_rig.hh - a mount on a few virtual cores, and a server that the test plays by hand.
+// support/msgif/mount_rig.hh - a mount on a few virtual cores, and a server that the test plays by hand.
 #pragma once
 
 #include "puffs/base/race_point.hh"
 #include "puffs/kmod/msgif.hh"
 #include "puffs/lwkt/sched.hh"
 #include "puffs/msgport/simple_ports.hh"
-#include "unit/lwkt/rig.hh"
+#include "support/lwkt/rig.hh"
 
 #include <algorithm>
 #include <cstring>

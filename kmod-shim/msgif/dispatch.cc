@@ -161,7 +161,11 @@ void shard::reply_by_id(const msg::request& r, std::span<const std::byte> out, s
     }
     times t = times_of(*p);
     t.ended = t.began != 0 ? read_ticks() : 0;
-    reply(*p, r, out, length, r.head.rv);
+    if (p->older_ != nullptr) {
+        reply_in_older(*p, r, out, length);
+    } else {
+        reply(*p, r, out, length, r.head.rv);
+    }
     keep(t, true);
 }
 

@@ -147,6 +147,7 @@ void shard::arrive(park& p) {
 inproc_transport::inproc_transport(puffs_mount& m, std::vector<msgport::port*> ports)
     : mount_(m), ports_(std::move(ports)), lanes_(ports_.size()) {
     PUFFS_ASSERT(ports_.size() == m.impl_->shards.size(), "a port is missing for some core");
+    PUFFS_ASSERT(m.impl_->older == nullptr, "a server in this process reads parks, not twins");
     for (lane& l : lanes_) {
         l.transport = this;
     }

@@ -8,16 +8,17 @@
 
 namespace puffs::kmod {
 
-puffs_mount::implementation::implementation(puffs_mount& m, ipi::domain& d)
-    : self(m), domain(d), replies("puffs replies", shard::returned, this) {
+puffs_mount::implementation::implementation(puffs_mount& m, ipi::domain& d,
+                                            const wire_translation* older_layout)
+    : self(m), domain(d), older(older_layout), replies("puffs replies", shard::returned, this) {
     shards.reserve(d.size());
     for (core_id c = 0; c < d.size(); ++c) {
-        shards.push_back(std::make_unique<shard>(m, c));
+        shards.push_back(std::make_unique<shard>(m, c, older));
     }
 }
 
-puffs_mount::puffs_mount(ipi::domain& domain)
-    : impl_(std::make_unique<implementation>(*this, domain)) {}
+puffs_mount::puffs_mount(ipi::domain& domain, const wire_translation* older)
+    : impl_(std::make_unique<implementation>(*this, domain, older)) {}
 
 puffs_mount::~puffs_mount() {
     PUFFS_ASSERT(impl_->peer.load(std::memory_order_acquire) == nullptr,

@@ -15,7 +15,7 @@
 namespace puffs::kmod {
 
 struct puffs_mount::implementation {
-    implementation(puffs_mount& m, ipi::domain& d);
+    implementation(puffs_mount& m, ipi::domain& d, const wire_translation* older_layout);
 
     [[nodiscard]] bool running() const noexcept {
         return status.load(std::memory_order_acquire) == mount_status::running;
@@ -31,6 +31,7 @@ struct puffs_mount::implementation {
     // constant after construction
     puffs_mount& self;
     ipi::domain& domain;
+    const wire_translation* const older;
     std::vector<std::unique_ptr<shard>> shards;
     msgport::replyonly_port replies;
     const tick_rate rate;

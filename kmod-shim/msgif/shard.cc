@@ -43,7 +43,8 @@ bool must_be_sent(const msg::header& h) {
 
 } // namespace
 
-shard::shard(puffs_mount& m, core_id home) : mount_(m), home_(home) {}
+shard::shard(puffs_mount& m, core_id home, const wire_translation* older)
+    : mount_(m), home_(home), older_(older) {}
 
 shard::~shard() {
     PUFFS_ASSERT(live() == 0, "a mount is destroyed while parks are out");
@@ -70,6 +71,14 @@ bool shard::grow() noexcept {
     chunk.reset(new (std::nothrow) park[chunk_parks]);
     if (chunk == nullptr) {
         return false;
+    }
+    if (older_ != nullptr) {
+        auto& twins = twins_[slots_ / chunk_parks];
+        twins.reset(new (std::nothrow) std::byte[chunk_parks * twin_stride()]);
+        if (twins == nullptr) {
+            chunk.reset();
+            return false;
+        }
     }
     for (std::size_t i = 0; i < chunk_parks; ++i) {
         park& p = chunk[i];
@@ -172,6 +181,9 @@ bool shard::enqueue(park& p, const msg::caller& who) {
         p.flags_ = (p.flags_ & ~std::uint32_t{park_wantreply}) | park_haserror;
         p.rv_ = EINTR;
     }
+    if (older_ != nullptr && !make_twin(p)) [[unlikely]] {
+        return false;
+    }
     fill_header(p, who, (p.flags_ & park_wantreply) != 0);
     bump((p.flags_ & park_wantreply) != 0 ? counters_.enqueued : counters_.faf);
     p.kind_ = kind_of(p.req_.head.opclass, p.req_.head.optype);
@@ -241,7 +253,8 @@ result<msg::frame> shard::getout(std::size_t maxsize) {
     park& p = touser_.front();
     assert_mine(p);
     PUFFS_ASSERT((p.flags_ & park_waitergone) == 0, "a waiter left its park on touser");
-    if (p.copylen_ > maxsize) {
+    const msg::frame out = frame_of(p);
+    if (out.length > maxsize) {
         return puffs::fail(E2BIG);
     }
     unlink_touser(p);
@@ -249,7 +262,7 @@ result<msg::frame> shard::getout(std::size_t maxsize) {
     taken_.store(taken_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     ++p.refs_;
     p.delivery_.began = statistics_.timed() ? read_ticks() : 0;
-    return msg::frame{&p.delivery_, p.copylen_};
+    return out;
 }
 
 void shard::releaseout(park& p, int status) {

@@ -31,7 +31,7 @@ class alignas(limits::cacheline_bytes) shard {
     static_assert(limits::parks_per_core % chunk_parks == 0);
     static_assert(limits::parks_per_core <= (1U << 24), "a slot has 24 bits of the id");
 
-    shard(puffs_mount& m, core_id home);
+    shard(puffs_mount& m, core_id home, const wire_translation* older);
     ~shard(); // asserts that no park is out
 
     [[nodiscard]] static park& park_of(msg::delivery& d) noexcept;
@@ -110,6 +110,15 @@ class alignas(limits::cacheline_bytes) shard {
     void call_back(park& p, int rv);
     void reply(park& p, const msg::request& r, std::span<const std::byte> out, std::size_t length,
                int rv);
+    // With a translation (F28), in wire_translation.cc. make_twin: of what is about to be queued; false: that cannot be
+    // said, and the park is in E.
+    [[nodiscard]] bool make_twin(park& p);
+    [[nodiscard]] std::size_t twin_stride() const noexcept;
+    [[nodiscard]] std::span<std::byte> twin_of(const park& p) const noexcept; // which has one
+    [[nodiscard]] msg::frame frame_of(park& p) const noexcept;
+    // `r` and `rest`: the frame's bytes, cut as dispatch gets them.
+    void reply_in_older(park& p, const msg::request& r, std::span<const std::byte> rest,
+                        std::size_t length);
     void refuse(park& p, int rv, int reported, const char* text);
     void give_back(const question& q, const msg::request& r, std::span<const std::byte> out,
                    std::size_t length, int rv);
@@ -137,6 +146,7 @@ class alignas(limits::cacheline_bytes) shard {
     // constant after construction
     puffs_mount& mount_;
     const core_id home_;
+    const wire_translation* const older_; // null: the server speaks the current layout
 
     // owned by the core
     list touser_;
@@ -144,6 +154,8 @@ class alignas(limits::cacheline_bytes) shard {
     list free_;
     std::size_t slots_ = 0; // constructed parks
     std::array<std::unique_ptr<park[]>, limits::parks_per_core / chunk_parks> chunks_;
+    std::array<std::unique_ptr<std::byte[]>, limits::parks_per_core / chunk_parks>
+        twins_; // of the chunks' parks
     bool in_callback_ = false;
     bool put_off_ = false;
 

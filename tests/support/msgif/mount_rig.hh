@@ -31,8 +31,9 @@ using msg::vn_op;
 // another one, the others take turns.
 class mount_rig {
   public:
-    explicit mount_rig(core_id cores = 1, mount_status status = mount_status::running)
-        : machine(cores), mount(machine.domain) {
+    explicit mount_rig(core_id cores = 1, mount_status status = mount_status::running,
+                       const kmod::wire_translation* older = nullptr)
+        : machine(cores), mount(machine.domain, older) {
         if (status != mount_status::before_init) mount.set_mounting();
         if (status == mount_status::running) mount.set_running();
         stepped() = this;

@@ -20,6 +20,7 @@
 
 #include "puffs/ipi/domain.hh"
 #include "puffs/kmod/park.hh"
+#include "puffs/kmod/wire_translation.hh"
 #include "puffs/lwkt/core.hh"
 #include "puffs/lwkt/wait_queue.hh"
 #include "puffs/msg/putter.hh"
@@ -52,8 +53,9 @@ struct mount_counters { // one a core; owner writes relaxed, any thread reads
 
 class puffs_mount final : public msg::putter {
   public:
-    // Lifetime:  `domain`'s cores outlive the mount.
-    explicit puffs_mount(ipi::domain& domain);
+    // older: the server's layout of the messages, if it is not the current one (F28); not with an inproc_transport.
+    // Lifetime:  `domain`'s cores and `older` outlive the mount.
+    explicit puffs_mount(ipi::domain& domain, const wire_translation* older = nullptr);
     ~puffs_mount() override;
 
     // Life (U9): before_init -> mounting -> running -> dying; never back.

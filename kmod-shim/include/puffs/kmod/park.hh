@@ -39,6 +39,7 @@ namespace puffs::kmod {
 
 class puffs_mount;
 class shard;
+struct translated_operation;
 
 enum park_flag : std::uint32_t {
     park_waitergone = 0x01,
@@ -124,6 +125,7 @@ class park {
     question asked_;
     std::size_t maxlen_ = sizeof(msg::request), copylen_ = sizeof(msg::request);
     std::size_t reply_out_bytes_ = 0;
+    const translated_operation* older_ = nullptr; // its row, if its twin goes out (F2)
     std::uint32_t flags_ = 0;
     std::uint32_t refs_ = 0;
     std::uint32_t generation_ = 0; // of the slot: grows at each enqueue that wants a reply

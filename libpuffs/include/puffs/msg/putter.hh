@@ -17,6 +17,7 @@
 #include "puffs/msgport/msg.hh"
 
 #include <cstddef>
+#include <span>
 
 namespace puffs::msg {
 
@@ -32,7 +33,10 @@ struct delivery : msgport::msg {
 
 struct frame {
     delivery* handle = nullptr;
-    std::size_t length = 0; // copylen
+    std::size_t length = 0; // copylen: of fixed and the request's `in` run
+    // The request's bytes as they go over the wire, before the run: what handle->req points to or, on a mount whose
+    // server speaks an older layout of the messages, its twin (F2). After dispatch a twin holds the raw reply.
+    std::span<const std::byte> fixed;
 };
 
 class putter {
@@ -49,8 +53,8 @@ class putter {
     // waitcount - requests waiting on this core's queue (F32).
     [[nodiscard]] virtual std::size_t waitcount() const = 0;
     // dispatch - something the server sends: a reply (class vn or vfs), a flush call, an unmount
-    // request (F37). `length` is the frame's length as received; `out_bytes` what it carried
-    // besides the request.
+    // request (F37). `length` is the frame's length as received; `req` holds its first bytes,
+    // as many as fit, whatever layout they have; `out_bytes` is the rest.
     virtual void dispatch(const request& req, std::span<const std::byte> out_bytes,
                           std::size_t length) = 0;
     // close - the server is gone: everything in flight ends with enxio, the mount goes (U12, U13).

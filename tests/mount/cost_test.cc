@@ -3,6 +3,7 @@
 // finds the server idle, which is when it makes the most system calls.
 #include "support/mount/mounted.hh"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <csignal>
@@ -10,6 +11,7 @@
 #include <fstream>
 #include <functional>
 #include <gtest/gtest.h>
+#include <limits>
 #include <map>
 #include <sched.h>
 #include <sstream>
@@ -172,14 +174,18 @@ TEST_F(cost_of_all, no_operation_on_what_is_there_allocates) {
         {"an attribute that is not there",
          [&](int) { ASSERT_EQ(::getxattr(path.c_str(), "user.none", nullptr, 0), -1); }},
     };
+    // What a core or a thread makes for itself at its first request is not an operation's: it falls into one round.
+    constexpr int rounds = 3, times = 1000;
     for (const auto& [name, operation] : operations) {
-        constexpr int warm_up = 200, measured = 1000;
-        std::uint64_t before = 0;
-        for (int i = 0; i < warm_up + measured && !HasFatalFailure(); ++i) {
-            if (i == warm_up) before = allocations.value();
-            operation(i);
+        std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
+        for (int round = 0; round < rounds && least != 0; ++round) {
+            const std::uint64_t before = allocations.value();
+            for (int i = 0; i < times && !HasFatalFailure(); ++i) {
+                operation(i);
+            }
+            least = std::min(least, allocations.value() - before);
         }
-        EXPECT_EQ(allocations.value() - before, 0U) << name << ", " << measured << " times";
+        EXPECT_EQ(least, 0U) << name << ", " << times << " times";
     }
 }
 

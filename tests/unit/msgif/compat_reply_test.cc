@@ -58,7 +58,7 @@ TEST(older_layout, answers_are_refused_as_those_in_the_current_one) {
         {"too much, in both pieces", vn_op::read, 1000, EPROTO, E2BIG, unchanged},
         {"too much, and an errno", vn_op::read, 65, EPROTO, E2BIG, rv_is(EIO)},
         {"less than it says", vn_op::read, 64, EPROTO, EPROTO,
-         [](frame_bytes& f) { f.resize(f.size() - 1); }},
+         [](frame_bytes& f) { f.pop_back(); }},
         {"fewer bytes than its length", vn_op::read, 200, EPROTO, EINVAL, unchanged, 8},
     };
     for (const bad_frame& b : table) {

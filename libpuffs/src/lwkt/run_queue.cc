@@ -117,7 +117,7 @@ void sched::poll(core& c) noexcept {
                                                     bool dies) noexcept {
     core::implementation& impl = of(c);
     td.crit_count_ = c.crit_count();
-    c.running_.store(next, std::memory_order_relaxed);
+    c.running_.store(next, std::memory_order_release);
     thread::set_current(next);
     if (next != nullptr) {
         next->flags_ |= td_running;
@@ -192,7 +192,7 @@ bool sched::run_threads(core& c) noexcept {
     }
     bump(c.sched_stats_.switches);
     impl.loop_crit_count = c.crit_count();
-    c.running_.store(next, std::memory_order_relaxed);
+    c.running_.store(next, std::memory_order_release);
     next->flags_ |= td_running;
     thread::set_current(next);
     c.set_crit_count(next->crit_count_);

@@ -106,7 +106,7 @@ class core final : public ipi::cpu {
     [[nodiscard]] bool idle() const noexcept; // nothing runnable, pending or expired
     // [any]; null: the loop runs, or nothing.
     [[nodiscard]] const thread* running_thread() const noexcept {
-        return running_.load(std::memory_order_relaxed);
+        return running_.load(std::memory_order_acquire);
     }
     [[nodiscard]] unsigned live_threads() const noexcept { return live_threads_; }
 
@@ -126,7 +126,8 @@ class core final : public ipi::cpu {
     void serve_requests() noexcept override;
 
     struct implementation; // run queues, loop context, cache, workers: core.cc
-    // Null: the core's loop. Relaxed: only a watchdog reads it from elsewhere, and believes what it reads twice.
+    // Null: the core's loop. Only a watchdog reads it from elsewhere, and believes what it reads twice; release: it may
+    // be the first to see the thread.
     std::atomic<thread*> running_{nullptr};
     std::unique_ptr<implementation> impl_;
     const clock& clock_;

@@ -94,7 +94,6 @@ void core::run() {
         if (!idle()) {
             continue;
         }
-        events_.flush();
         // T5: after "asleep" is published, whoever posts something rings the doorbell; what was posted before is
         // seen.
         if (publish_asleep() && !impl_->stop.load(std::memory_order_seq_cst)) {

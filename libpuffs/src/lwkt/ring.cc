@@ -11,7 +11,6 @@
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <utility>
 
 namespace puffs::lwkt {
 namespace {
@@ -46,7 +45,6 @@ struct ring::implementation {
     // owned by the core
     bool enabled = false;
     bool delivering = false;
-    bool awaited = false; // see submit_before_sleep()
     unsigned in_flight = 0;
     bool table_made = false; // of kept files
     std::bitset<kept_files_max> kept;
@@ -197,16 +195,6 @@ void ring::submit() noexcept {
     impl_->enable();
     const int r = io_uring_submit(&impl_->uring);
     PUFFS_ASSERT(r >= 0 || is_passing(-r), "the kernel refuses submissions");
-}
-
-void ring::submit_before_sleep() noexcept {
-    impl_->awaited = true;
-}
-
-void ring::flush() noexcept {
-    if (std::exchange(impl_->awaited, false) && impl_->prepared() != 0) {
-        submit();
-    }
 }
 
 result<int> ring::keep_file(int fd) noexcept {

@@ -88,13 +88,8 @@ class idle_core final : public lwkt::event_source, public lwkt::ingress {
         at(moment::polls);
         return false;
     }
-    void flush() noexcept override {
-        EXPECT_FALSE(here.is_asleep()) << "others would ring for a core that is awake";
-        ++flushes;
-    }
     void sleep(const instant* deadline) noexcept override {
         ++sleeps;
-        EXPECT_GE(flushes, sleeps) << "asleep while somebody waits for what it has";
         EXPECT_FALSE(ready_ || sleeper_is_queued()) << "asleep with work of its own";
         at(moment::sleeps);
         const bool ends = doorbells > 0 || ready_ || sleeper_is_queued() ||
@@ -132,7 +127,6 @@ class idle_core final : public lwkt::event_source, public lwkt::ingress {
     const unsigned handler;
     int doorbells = 0;
     int sleeps = 0;
-    int flushes = 0;
     bool finished = false;
 
   private:

@@ -5,7 +5,6 @@
 #include <array>
 #include <csignal>
 #include <cstring>
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <liburing.h>
 #include <poll.h>
@@ -113,31 +112,6 @@ TEST(ring, wake_ends_the_current_and_the_next_sleep) {
         r->sleep(nullptr);
     }
     other.join();
-}
-
-TEST(ring, only_what_somebody_waits_for_is_submitted_before_the_sleep) {
-    auto r = make();
-    pipe_pair p;
-    ASSERT_EQ(fcntl(p.ends[0], F_SETFL, O_NONBLOCK), 0);
-    const char said = 'x';
-    char heard = 0;
-    const auto arrived = [&] { return ::read(p.ends[0], &heard, 1) == 1; };
-    recorded first, second;
-    io_uring_prep_write(&r->prepare(first), p.ends[1], &said, 1, 0);
-    r->flush();
-    EXPECT_FALSE(arrived()) << "an enter more than the sleep's";
-    r->submit_before_sleep();
-    EXPECT_FALSE(arrived()) << "before the core had nothing else to do";
-    r->flush();
-    EXPECT_TRUE(arrived());
-    io_uring_prep_write(&r->prepare(second), p.ends[1], &said, 1, 0);
-    r->flush();
-    EXPECT_FALSE(arrived()) << "the wish outlives its entry";
-    const instant limit = in(5s);
-    while (r->in_flight() > 0 && monotonic_clock().now().before(limit)) {
-        r->sleep(&limit);
-    }
-    EXPECT_TRUE(arrived());
 }
 
 TEST(ring, a_cancelled_operation_completes_with_ecanceled) {

@@ -40,8 +40,6 @@ class event_source {
     virtual ~event_source() = default;
     // Delivers completed events without sleeping; true if there were any. Owner.
     virtual bool poll() noexcept = 0;
-    // The core has nothing left to do and is about to sleep: hands over what somebody waits for. Owner.
-    virtual void flush() noexcept {}
     // Sleeps until an event, wake(), or `deadline` if not null; delivers events. Owner; after
     // publish_asleep().
     virtual void sleep(const instant* deadline) noexcept = 0;

@@ -4,7 +4,7 @@
 // A user embeds a ring_op in its own object, fills a submission entry, and gets its done function
 // called on the core's loop when the completion arrives. Submission is deferred: all entries
 // prepared in one turn go to the kernel with the core's next enter, together with the wait (one
-// system call), unless submit() sends them before or submit_before_sleep() asks for an enter of their own.
+// system call), unless submit() sends them before.
 //
 // Units:      entries: submission slots, power of two. When all are taken prepare() submits what is
 //             there first.
@@ -51,10 +51,6 @@ class ring final : public event_source {
     void cancel(ring_op& op);
     // Hands prepared entries to the kernel without waiting.
     void submit() noexcept;
-    // An entry that is prepared ends somebody's wait: when the core has nothing else to do, and not before, an enter
-    // without a wait takes it to the kernel. Who waits may then run on this core before the enter returns, and what
-    // they ask next finds the core awake.
-    void submit_before_sleep() noexcept;
     // Registers a descriptor, so that the kernel need not look it up and count its users with each entry: the entry
     // names the slot and has IOSQE_FIXED_FILE. The ring holds the file open until drop_file() or its own end.
     // Returns: the slot. Errors: emfile when all kept_files_max are taken; what the kernel says. Blocks: the core, as
@@ -65,7 +61,6 @@ class ring final : public event_source {
     [[nodiscard]] unsigned in_flight() const noexcept; // completions still owed
 
     bool poll() noexcept override;
-    void flush() noexcept override;
     void sleep(const instant* deadline) noexcept override;
     void wake() noexcept override;
     [[nodiscard]] ring* as_ring() noexcept override { return this; }

@@ -1,9 +1,9 @@
 // Light threads on real cores: remote schedules, a mutex shared with ordinary threads, threads that
 // exit while others schedule them.
 #include "puffs/lwkt/mutex.hh"
-#include "puffs/lwkt/runtime.hh"
 #include "puffs/lwkt/sched.hh"
 #include "puffs/lwkt/wait_queue.hh"
+#include "support/lwkt/real_cores.hh"
 #include "support/sanitized.hh"
 #include "support/seed.hh"
 
@@ -17,39 +17,14 @@
 namespace puffs {
 namespace {
 
-using lwkt::runtime;
 using lwkt::thread;
-
-std::unique_ptr<runtime> cores(core_id count) {
-    auto any = runtime::create({});
-    EXPECT_TRUE(any.has_value());
-    lwkt::runtime_options o;
-    for (core_id i = 0; i < count; ++i) {
-        o.cpus.push_back((*any)->cpu_of(static_cast<core_id>(i % (*any)->size())));
-    }
-    any->reset();
-    auto made = runtime::create(o);
-    EXPECT_TRUE(made.has_value());
-    EXPECT_TRUE((*made)->start());
-    return std::move(*made);
-}
-
-// Runs f(i) on core i, all at once, each from an ordinary thread of its own.
-template <class F>
-void on_all(runtime& r, F f) {
-    std::vector<std::thread> callers;
-    for (core_id i = 0; i < r.size(); ++i) {
-        callers.emplace_back([&r, &f, i] { r.run_on(i, [&f, i] { f(i); }); });
-    }
-    for (std::thread& t : callers) {
-        t.join();
-    }
-}
+using test::on_all;
+using test::start_cores;
 
 // spec: L19 T5 T9
 TEST(lwkt_stress, of_a_million_schedules_each_way_none_is_lost) {
     constexpr std::uint64_t schedules = sim::times(1'000'000U, 4U);
-    auto r = cores(2);
+    auto r = start_cores(2);
     struct side {
         std::atomic<std::uint64_t> posted{0};
         std::atomic<thread*> sleeper{nullptr};
@@ -73,7 +48,7 @@ TEST(lwkt_stress, of_a_million_schedules_each_way_none_is_lost) {
             });
         });
     }
-    on_all(*r, [&](core_id i) {
+    on_all(*r, 2, [&](unsigned i) {
         side& other = sides[1U - i];
         while (other.sleeper.load() == nullptr) {
             lwkt::yield();
@@ -97,7 +72,7 @@ TEST(lwkt_stress, of_a_million_schedules_each_way_none_is_lost) {
 // spec: T8
 TEST(lwkt_stress, a_mutex_excludes_four_cores_and_ordinary_threads) {
     constexpr int rounds = sim::times(30'000, 10);
-    auto r = cores(4);
+    auto r = start_cores(4);
     lwkt::mutex m;
     std::uint64_t count = 0;
     const auto body = [&] {
@@ -111,7 +86,7 @@ TEST(lwkt_stress, a_mutex_excludes_four_cores_and_ordinary_threads) {
     for (int i = 0; i < 2; ++i) {
         ordinary.emplace_back(body);
     }
-    on_all(*r, [&](core_id) { body(); });
+    on_all(*r, 4, [&](unsigned) { body(); });
     for (std::thread& t : ordinary) {
         t.join();
     }
@@ -124,7 +99,7 @@ TEST(lwkt_stress, threads_that_exit_while_others_schedule_them_are_reused_unharm
     constexpr int creations = sim::times(50'000, 25);
     constexpr std::size_t slots = 64;
     const std::uint64_t seed = sim::test_seed();
-    auto r = cores(2);
+    auto r = start_cores(2);
     std::array<std::atomic<thread*>, slots> published{};
     std::atomic<bool> stop{false};
     std::atomic<int> runs{0};
@@ -171,7 +146,7 @@ TEST(lwkt_stress, threads_that_exit_while_others_schedule_them_are_reused_unharm
 // spec: K2 K3 K4
 TEST(lwkt_stress, queues_on_the_stack_of_their_waiters_are_signalled_from_everywhere) {
     constexpr int rounds = sim::times(20'000, 10);
-    auto r = cores(2);
+    auto r = start_cores(2);
     struct request {
         lwkt::wait_queue q;
         std::atomic<bool> done{false};

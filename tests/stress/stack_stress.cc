@@ -5,9 +5,9 @@
 // PUFFS_SEED begins with that one.
 #include "puffs/lwkt/runtime.hh"
 #include "stress/stack/world.hh"
+#include "support/lwkt/machine_cores.hh"
 #include "support/sanitized.hh"
 #include "support/seed.hh"
-#include "support/sim_cores.hh"
 
 #include <condition_variable>
 #include <cstdlib>
@@ -139,35 +139,15 @@ void real_round(std::uint64_t seed, figures& sum) {
     sum.add(w);
 }
 
-class machine_events final : public lwkt::event_source {
-  public:
-    machine_events(sim::machine& m, core_id id) : machine_(m), id_(id) {}
-    bool poll() noexcept override { return false; }
-    void sleep(const instant*) noexcept override {} // the machine sleeps for its cores
-    void wake() noexcept override { machine_.ring(id_); }
-
-  private:
-    sim::machine& machine_;
-    const core_id id_;
-};
-
 // Three virtual cores on this thread.
 struct virtual_cores {
     static constexpr core_id count = 3;
     virtual_cores() {
         machine.allow_stuck();    // light threads sleep until the clock goes on
         machine.allow_unserved(); // a pin goes home by a passive message
-        for (core_id i = 0; i < count; ++i) {
-            events.push_back(std::make_unique<machine_events>(machine, i));
-            cores.push_back(
-                std::make_unique<lwkt::core>(domain, i, machine.clock(), *events.back()));
-            lwkt::core& c = *cores.back();
-            machine.add_core(c, [&c] { return c.step(); });
-        }
+        on.put_on(machine);
     }
-    ipi::domain domain{count};
-    std::vector<std::unique_ptr<machine_events>> events;
-    std::vector<std::unique_ptr<lwkt::core>> cores;
+    test::machine_cores on{count};
     sim::machine machine{0}; // goes first
 };
 
@@ -203,11 +183,11 @@ void virtual_round(std::uint64_t seed, figures& sum) {
     std::mt19937_64 random(seed);
     virtual_cores v;
     const bool killed = random() % 2 == 0;
-    world w(v.domain, {.cores = virtual_cores::count,
-                       .clients_per_core = clients_per_core(random),
-                       .seed = seed,
-                       .steps = killed ? 0U : 200U,
-                       .how = policy_of(seed)});
+    world w(v.on.domain, {.cores = virtual_cores::count,
+                          .clients_per_core = clients_per_core(random),
+                          .seed = seed,
+                          .steps = killed ? 0U : 200U,
+                          .how = policy_of(seed)});
     const watchdog dog(w, seed);
     w.start();
     run_virtual(v, w, dog, random, killed ? 1 + random() % 100'000 : 0);

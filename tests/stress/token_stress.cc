@@ -1,8 +1,8 @@
 // Tokens on real cores: exclusion, opposite orders of taking, sleeps with tokens, shares of those that compete.
 #include "puffs/lwkt/token.hh"
 
-#include "puffs/lwkt/runtime.hh"
 #include "puffs/lwkt/sched.hh"
+#include "support/lwkt/real_cores.hh"
 #include "support/sanitized.hh"
 #include "support/seed.hh"
 
@@ -17,40 +17,14 @@
 namespace puffs {
 namespace {
 
-using lwkt::runtime;
 using lwkt::token;
-
-std::unique_ptr<runtime> cores(core_id count) {
-    auto any = runtime::create({});
-    EXPECT_TRUE(any.has_value());
-    lwkt::runtime_options o;
-    for (core_id i = 0; i < count; ++i) {
-        o.cpus.push_back((*any)->cpu_of(static_cast<core_id>(i % (*any)->size())));
-    }
-    any->reset();
-    auto made = runtime::create(o);
-    EXPECT_TRUE(made.has_value());
-    EXPECT_TRUE((*made)->start());
-    return std::move(*made);
-}
-
-// Runs f(n) for each of `threads` light threads, spread over the cores, all at once.
-template <class F>
-void on_all(runtime& r, unsigned threads, F f) {
-    std::vector<std::thread> callers;
-    for (unsigned n = 0; n < threads; ++n) {
-        callers.emplace_back(
-            [&r, &f, n] { r.run_on(static_cast<core_id>(n % r.size()), [&f, n] { f(n); }); });
-    }
-    for (std::thread& t : callers) {
-        t.join();
-    }
-}
+using test::on_all;
+using test::start_cores;
 
 // spec: K5 K7 V25
 TEST(token_stress, one_token_excludes_eight_threads_of_four_cores) {
     constexpr std::uint64_t rounds = sim::times(100'000U, 10U);
-    auto r = cores(4);
+    auto r = start_cores(4);
     token t;
     std::uint64_t count = 0;
     on_all(*r, 8, [&](unsigned) {
@@ -77,7 +51,7 @@ TEST(token_stress, random_sets_in_random_orders_with_sleeps_exclude_and_end) {
     constexpr int rounds = sim::times(20'000, 10);
     constexpr unsigned threads = 6;
     const std::uint64_t seed = sim::test_seed();
-    auto r = cores(3);
+    auto r = start_cores(3);
     std::array<guarded, 4> all;
     std::atomic<std::uint64_t> visits{0}, broken{0};
     on_all(*r, threads, [&](unsigned who) {
@@ -120,7 +94,7 @@ TEST(token_stress, random_sets_in_random_orders_with_sleeps_exclude_and_end) {
 TEST(token_stress, of_those_that_compete_none_is_left_behind) {
     constexpr std::uint64_t total = sim::times(400'000U, 10U);
     constexpr unsigned threads = 4;
-    auto r = cores(threads);
+    auto r = start_cores(threads);
     token t;
     std::uint64_t count = 0;
     std::array<std::uint64_t, threads> shares{};

@@ -1,38 +1,19 @@
-// unit/lwkt/world.hh - cores with threads under the exploring harness.
+// unit/lwkt/world.hh - scenarios of threads on explored cores.
 #pragma once
 
 #include "support/explore.hh"
+#include "support/lwkt/machine_cores.hh"
 #include "support/lwkt/rig.hh"
 
 #include <cstdio>
 #include <functional>
 #include <memory>
-#include <vector>
 
 namespace puffs::test {
 
-class machine_events final : public lwkt::event_source {
-  public:
-    machine_events(sim::machine& m, core_id id) : machine_(m), id_(id) {}
-    bool poll() noexcept override { return false; }
-    void sleep(const instant*) noexcept override {} // the machine sleeps for its cores
-    void wake() noexcept override { machine_.ring(id_); }
-
-  private:
-    sim::machine& machine_;
-    const core_id id_;
-};
-
-// Cores with threads on a machine of the harness.
-struct world {
-    world(sim::machine& m, core_id count) : machine(m), domain(count) {
-        for (core_id i = 0; i < count; ++i) {
-            events.push_back(std::make_unique<machine_events>(m, i));
-            cores.push_back(std::make_unique<lwkt::core>(domain, i, m.clock(), *events.back()));
-            lwkt::core& c = *cores.back();
-            m.add_core(c, [&c] { return c.step(); });
-        }
-    }
+// The cores of one execution.
+struct world : machine_cores {
+    world(sim::machine& m, core_id count) : machine_cores(count), machine(m) { put_on(m); }
     lwkt::thread* spawn(core_id i, std::function<void()> f, const lwkt::create_options& o = {}) {
         auto* copy = new std::function<void()>(std::move(f));
         ipi::cpu* before = ipi::cpu::current_or_null();
@@ -52,9 +33,6 @@ struct world {
     }
 
     sim::machine& machine;
-    ipi::domain domain;
-    std::vector<std::unique_ptr<machine_events>> events;
-    std::vector<std::unique_ptr<lwkt::core>> cores;
 };
 
 // Runs `setup` on a new world each time, under every schedule with at most `preemptions`, then under random ones; at

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import random
 import shlex
 import shutil
 import subprocess
@@ -116,9 +117,8 @@ class Bench:
             site = dataclasses.replace(self.site, first=repetition == 0)
             for work in self.works:
                 able = [m for m in self.mounts if m.server.does(work) and m.server.name not in self.absent]
-                # Another one begins each time: nobody always follows the same neighbour.
-                turn = repetition % len(able) if able else 0
-                for mount in able[turn:] + able[:turn]:
+                # Another order each time, the same in every run: nobody always follows the same neighbour.
+                for mount in random.Random(repetition).sample(able, len(able)):
                     self.measure_one(work, mount, site)
             if sys.stderr.isatty():
                 print(f"\rrepetition {repetition + 1} of {self.size.repeat}", end="", file=sys.stderr)

@@ -32,12 +32,13 @@ import measuring  # noqa: E402
 import mounts  # noqa: E402
 import results  # noqa: E402
 import rows  # noqa: E402
+import runtime_figures  # noqa: E402
 import source_tree  # noqa: E402
 import workloads  # noqa: E402
 
 SHORT = [f"{ROOT}/scripts/bench", "--no-build", "--build-dir", BUILD, "--repeat", "2", "--time-ms", "20"]
 TIMEOUT_S = 90
-WORKS = ("stat-same", "stat-other", "stat-free", "stat-two", "read-4k", "write-4k", "read-1m", "write-1m")
+WORKS = ("stat-same", "stat-other", "stat-free", "stat-apart", "stat-two", "read-4k", "write-4k", "read-1m", "write-1m")
 
 
 def mounts_below(folder):
@@ -102,6 +103,20 @@ class BenchTest(unittest.TestCase):
                 pass
             self.assertEqual(autogroup.read_text(encoding="ascii"), text and "3")
 
+    def test_a_client_apart_has_a_session_of_its_own(self):
+        place = PlainFolder(self.folder)
+        for apart in (False, True):
+            session = int(commands.run(place, ["sh", "-c", "cut -d' ' -f6 /proc/$$/stat"], TIMEOUT_S, apart))
+            self.assertEqual(session != os.getsid(0), apart)
+
+    def test_a_figure_over_its_limit_is_marked(self):
+        rows_of = [{"way": "parks", "instructions": count, "limit": 1500} for count in (1500, 1501)]
+        with unittest.mock.patch("builtins.print") as said:
+            runtime_figures.print_instructions(rows_of)
+        _, kept, broken = (call.args[0] for call in said.call_args_list)
+        self.assertNotIn("over", kept)
+        self.assertTrue(broken.endswith("1500  over"), broken)
+
     def test_the_kernel_parameter_says_why_uring_cannot_be_measured(self):
         parameter = pathlib.Path(self.folder, "enable_uring")
         self.assertRegex(rows.why_no_uring(parameter), r"the kernel has no FUSE over io_uring")
@@ -159,8 +174,9 @@ class BenchTest(unittest.TestCase):
 
     def test_a_floor_with_memory_gives_back_what_was_written(self):
         for name, command in (("dev", "floor_dev"), ("uring", "floor_uring")):
-            if name == "uring" and rows.why_no_uring() is not None:
-                continue
+            why = rows.why_no_uring() if name == "uring" else None
+            if why is not None:
+                self.skipTest(why)
             server = rows.Server(name, "floor-keep", "0", "")
             mount = mounts.Mount(server, [f"{BUILD}/tests/bench/{command}", "--keep", "--file-bytes", "65536"],
                                  pathlib.Path(self.folder))
@@ -383,7 +399,7 @@ class WorkloadTest(unittest.TestCase):
                       row("fio-read-1m", "tmpfs", per_s=4000.0, to_libfuse=None)]}
         pinned, free, work, runtime = markdown.tables(report)
         self.assertEqual(len(pinned.splitlines()), 2)
-        self.assertIn("| `null`, transport dev | 14.4 |  |  | 109,000 |\n", free)
+        self.assertIn("| `null`, transport dev | 14.4 |  |  |  | 109,000 |\n", free)
         self.assertEqual(work.splitlines()[2:], [
             "| 1,000 small files, one client | 0.100 s | 0.200 s | 2.0 times as fast |",
             "| 1 MiB reads | 4,000 MiB/s |  |  |"])

@@ -21,10 +21,12 @@ PINNED_SERVERS = {"floor": "floor on `/dev/fuse`, core 0", "libfuse-single": "li
                   "memfs-uring": "`memfs`, transport uring, core 0", "floor-uring-all": "floor on io_uring, both cores",
                   "null-uring-all": "`null`, transport uring, both cores",
                   "memfs-uring-all": "`memfs`, transport uring, both cores"}
-PLACEMENTS = {"stat-same": "client on core 0", "stat-other": "client on core 1", "stat-free": "client not pinned"}
+PLACEMENTS = {"stat-same": "client on core 0", "stat-other": "client on core 1", "stat-free": "client not pinned",
+              "stat-apart": "the same, a session of its own"}
 FREE_SERVERS = {"libfuse-mt-free": "libfuse, multi-threaded loop, not pinned",
                 "libfuse-mt-clone-free": "the same with cloned descriptors", "null-all": "`null`, transport dev",
-                "null-uring-all": "`null`, transport uring", "floor-uring-all": "floor on io_uring"}
+                "null-uring-all": "`null`, transport uring",
+                "null-uring-all-idle": "the same under `chrt --idle 0`", "floor-uring-all": "floor on io_uring"}
 WORKLOADS = {"small-one": "{small_files:,} small files, one client",
              "small-two": "{small_files:,} small files, two clients", "untar": "untar of {tree_files:,} files",
              "find-cat": "`find \\| xargs cat` of these", "find-cat-cold": "the same, caches dropped",

@@ -14,7 +14,8 @@ matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "bench", "fo
 
 from matplotlib import pyplot, ticker  # noqa: E402
 
-PLACEMENTS = {"stat-same": "client on core 0", "stat-other": "client on core 1", "stat-free": "not pinned"}
+PLACEMENTS = {"stat-same": "client on core 0", "stat-other": "client on core 1", "stat-free": "not pinned",
+              "stat-apart": "not pinned, own session"}
 BLOCKS = {"read-4k": "read 4 KiB", "write-4k": "write 4 KiB", "read-1m": "read 1 MiB", "write-1m": "write 1 MiB"}
 BLOCK_MIB = {"read-4k": 1 / 256, "write-4k": 1 / 256, "read-1m": 1, "write-1m": 1}
 WORKLOADS = {"small-one": "small files", "small-two": "two clients", "untar": "untar", "find-cat": "find | cat",

@@ -51,6 +51,7 @@ class Server:
 RING = "--loop ring-poll --flags defer --try"
 DATA = ("read-4k", "write-4k", "read-1m", "write-1m")
 POLICY_WORKS = ("stat-same", "stat-free", "stat-two", "read-4k")
+PLACEMENT_WORKS = ("stat-same", "stat-other", "stat-free", "stat-apart", "stat-two")
 UNCACHED = "-o attr_timeout=0,entry_timeout=0"
 URING_PARAMETER = pathlib.Path("/sys/module/fuse/parameters/enable_uring")
 
@@ -99,6 +100,10 @@ SERVERS = (
     *(Server(f"null-uring-all-{policy}", "puffs", "all",
              "{tests}/null_puffs " + UNCACHED + f",policy={policy} -f --transport uring --cores {{cores}}",
              works=POLICY_WORKS, transport="uring", quick=False) for policy in ("serial", "parallel", "home")),
+    # The same, scheduled after everybody else: the kernel then lets a caller stay where it is.
+    Server("null-uring-all-idle", "puffs", "all",
+           "chrt --idle 0 {tests}/null_puffs " + UNCACHED + " -f --transport uring --cores {cores}",
+           works=PLACEMENT_WORKS, transport="uring", quick=False),
     *puffs_rows("hello", "{examples}/hello " + UNCACHED, file="hello", works=("stat-same",), quick=False),
     *puffs_rows("memfs", "{examples}/memfs " + UNCACHED, fill=True),
     Server("tmpfs", "limit", "-", None, fill=True, cached=True),

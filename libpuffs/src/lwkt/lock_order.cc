@@ -3,9 +3,9 @@
 #ifdef PUFFS_LOCK_ORDER
 
 #include "puffs/base/assert.hh"
+#include "puffs/base/os_mutex.hh"
 
 #include <map>
-#include <mutex>
 #include <set>
 #include <vector>
 
@@ -15,11 +15,13 @@ namespace {
 constexpr std::size_t waiters_kept = 4096; // that hold nothing now
 
 struct order {
-    std::mutex mu;
-    std::map<const mutex*, std::set<const mutex*>> taken_under; // key: held, value: taken meanwhile
-    std::map<const waiter*, std::vector<const mutex*>> held;
+    os_mutex mu;
+    // key: held, value: taken meanwhile
+    std::map<const mutex*, std::set<const mutex*>> taken_under PUFFS_GUARDED_BY(mu);
+    std::map<const waiter*, std::vector<const mutex*>> held PUFFS_GUARDED_BY(mu);
 
-    bool leads(const mutex* from, const mutex* to, std::set<const mutex*>& seen) const {
+    bool leads(const mutex* from, const mutex* to, std::set<const mutex*>& seen) const
+        PUFFS_REQUIRES(mu) {
         if (from == to) {
             return true;
         }
@@ -45,7 +47,7 @@ order& all() {
 
 void order_wanted(const mutex& m, const waiter& by) {
     order& o = all();
-    const std::lock_guard guard(o.mu);
+    const os_guard guard(o.mu);
     const auto mine = o.held.find(&by);
     if (mine == o.held.end()) {
         return;
@@ -59,13 +61,13 @@ void order_wanted(const mutex& m, const waiter& by) {
 
 void order_taken(const mutex& m, const waiter& by) {
     order& o = all();
-    const std::lock_guard guard(o.mu);
+    const os_guard guard(o.mu);
     o.held[&by].push_back(&m);
 }
 
 void order_given(const mutex& m, const waiter& by) {
     order& o = all();
-    const std::lock_guard guard(o.mu);
+    const os_guard guard(o.mu);
     auto& mine = o.held[&by];
     std::erase(mine, &m);
     if (mine.empty() && o.held.size() > waiters_kept) { // else its memory serves the next lock
@@ -75,7 +77,7 @@ void order_given(const mutex& m, const waiter& by) {
 
 void order_forget(const mutex& m) {
     order& o = all();
-    const std::lock_guard guard(o.mu);
+    const os_guard guard(o.mu);
     o.taken_under.erase(&m);
     for (auto& [held, taken] : o.taken_under) {
         taken.erase(&m);

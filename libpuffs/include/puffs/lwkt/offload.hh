@@ -8,8 +8,9 @@
 // Full:       with all threads at work further work waits in the port, in order; it is bounded by the light threads
 //             that wait for it.
 // Ownership:  a pool owns its threads; the runtime owns the pool of its cores. Work is borrowed until run() returns.
-// Threading:  run: a light thread of any core. Threads are started when there is work and none is idle, at most
-//             threads_max, and stay; starting one holds the core for some tens of microseconds.
+// Threading:  run: a light thread of any core. A thread is started when work comes and all that there are have work, at
+//             most threads_max, and stays; starting one holds the core for some tens of microseconds. So up to
+//             threads_max pieces of work may wait for each other.
 // Blocks:     run: the light thread. The destructor: until the threads have ended; requires that nobody waits.
 // Errors:     none of its own. Where no thread at all can be started the work is done on the core, with a log line.
 // Source:     DragonFly lwkt spin ports (idea).

@@ -12,6 +12,7 @@
 #include <latch>
 #include <pthread.h>
 #include <sched.h>
+#include <system_error>
 #include <thread>
 
 namespace puffs::lwkt {
@@ -117,19 +118,27 @@ result<void> runtime::start() {
     implementation& impl = *impl_;
     PUFFS_ASSERT(!impl.started, "a runtime starts once: its rings belong to their first threads");
     impl.started = true;
-    std::latch running(static_cast<std::ptrdiff_t>(impl.cores.size()));
+    const auto count = static_cast<std::ptrdiff_t>(impl.cores.size());
+    std::latch running(count);
     std::atomic<int> refused{0}; // relaxed; the latch orders it
-    for (std::size_t i = 0; i < impl.cores.size(); ++i) {
-        impl.threads.emplace_back([&impl, &running, &refused, i] {
-            if (const int e = impl.pin ? pin_self(impl.cpus[i]) : 0; e != 0) {
-                refused.store(e, std::memory_order_relaxed);
-            }
-            core& c = *impl.cores[i];
-            running.count_down();
-            c.run();
-        });
+    impl.threads.reserve(impl.cores.size());
+    for (std::ptrdiff_t i = 0; i < count; ++i) {
+        try {
+            impl.threads.emplace_back([&impl, &running, &refused, i] {
+                const auto at = static_cast<std::size_t>(i);
+                if (const int e = impl.pin ? pin_self(impl.cpus[at]) : 0; e != 0) {
+                    refused.store(e, std::memory_order_relaxed);
+                }
+                running.count_down();
+                impl.cores[at]->run();
+            });
+        } catch (const std::system_error& limit) {
+            refused.store(limit.code().value(), std::memory_order_relaxed);
+            running.count_down(count - i); // for the threads that will not be
+            break;
+        }
     }
-    running.wait();
+    running.wait(); // those that were started refer to this frame
     if (const int e = refused.load(std::memory_order_relaxed); e != 0) {
         stop();
         return fail(e);

@@ -5,10 +5,13 @@
 #include "support/sanitized.hh"
 
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <thread>
+#include <unistd.h>
 
 namespace puffs {
 namespace {
@@ -71,6 +74,37 @@ TEST(runtime_death, starting_a_second_time_panics) {
             static_cast<void>(r->start()); // the rings belong to threads that have ended
         },
         "starts once");
+}
+
+// In a process of its own: what start() answers where a second thread, or already the first, is one too many for the
+// process's user. Does not return; exits with 0 if start() answered eagain and left no thread behind.
+[[noreturn]] void start_without_leave_for_threads() {
+    auto r = two_cores();
+    constexpr uid_t nobody_else_has_it = 54321;
+    // Root is not counted. Another user's limit counts all its processes: then not even one thread may be made.
+    const bool was_root = ::getuid() == 0;
+    const rlimit threads{was_root ? 2U : 0U, was_root ? 2U : 0U};
+    if ((was_root &&
+         ::setresuid(nobody_else_has_it, nobody_else_has_it, nobody_else_has_it) != 0) ||
+        ::setrlimit(RLIMIT_NPROC, &threads) != 0) {
+        ::_exit(2);
+    }
+    const result<void> started = r->start();
+    r.reset();
+    std::size_t left = 0;
+    for ([[maybe_unused]] const auto& task :
+         std::filesystem::directory_iterator("/proc/self/task")) {
+        ++left;
+    }
+    ::_exit(!started && started.error() == error(EAGAIN) && left == 1 ? 0 : 1);
+}
+
+// spec: T1
+TEST(runtime_death, start_says_that_a_thread_was_refused_and_ends_those_that_run) {
+    if (sim::thread_sanitized) {
+        GTEST_SKIP() << "ThreadSanitizer has a thread of its own, which the limit would count";
+    }
+    EXPECT_EXIT(start_without_leave_for_threads(), testing::ExitedWithCode(0), "");
 }
 
 // For how long the calling thread was ready and had no CPU since it began; zero where the kernel does not count it.

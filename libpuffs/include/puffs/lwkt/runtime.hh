@@ -6,7 +6,8 @@
 // Blocks:     start until all cores run; stop until all have ended; run_on until the function
 //             returned.
 // Errors:     create: einval for no or too many CPUs or one that the process may not use; whatever
-//             ring::create gives.
+//             ring::create gives. start: eagain where a limit refuses a thread (RLIMIT_NPROC, pids.max), einval
+//             where a CPU can no longer be had; no thread is left, and the runtime can only be destroyed.
 #pragma once
 
 #include "puffs/base/error.hh"

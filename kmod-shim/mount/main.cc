@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <csignal>
 #include <fcntl.h>
 #include <filesystem>
 #include <fmt/format.h>
@@ -233,6 +234,9 @@ int serve(command_line& c, const server_class& what, int parent) {
 } // namespace
 
 int run_main(int argc, char** argv, const server_class& what) {
+    // Whoever reads the log or waits for the mount may leave: a write to them fails then, and the mount goes on. A
+    // server that died of it would leave a dead mount behind.
+    ::signal(SIGPIPE, SIG_IGN);
     command_line c;
     if (auto done = parse(argc, argv, what, c)) {
         return *done;

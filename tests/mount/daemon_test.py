@@ -124,6 +124,21 @@ class MountedDaemonTest(unittest.TestCase):
         self.wait("the death is seen", lambda: self.list()[1]["state"] == "failed")
         self.assertEqual(mounts_below(self.folder), [self.hello])
 
+    def test_servers_of_a_killed_daemon_detach_what_is_in_use(self):
+        self.start()
+        servers = children_of(self.daemon.pid)
+        holder = subprocess.Popen(["sh", "-c", f"exec 3> {self.memfs}/open; echo open; exec sleep 60"],
+                                  stdout=subprocess.PIPE, text=True, **self.user)
+        self.addCleanup(holder.communicate)
+        self.addCleanup(holder.kill)
+        self.assertEqual(holder.stdout.readline(), "open\n")
+        self.daemon.kill()
+        self.daemon.wait()
+        self.wait("the mounts are gone", lambda: mounts_below(self.folder) == [])
+        self.assertTrue(any(os.path.exists(f"/proc/{server}") for server in servers))
+        holder.kill()
+        self.wait("the servers are gone", lambda: not any(os.path.exists(f"/proc/{server}") for server in servers))
+
     def test_umount_of_one_leaves_the_other(self):
         self.start()
         done = self.ctl("umount", self.hello)

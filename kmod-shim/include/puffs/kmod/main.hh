@@ -5,7 +5,8 @@
 // --ready-fd=N, --stats, --help, --version and one or two arguments ([SOURCE] MOUNTPOINT). It
 // constructs Server, from `const server_arguments&` if it has such a constructor, else by default.
 // Without -f it goes to the background, and the parent returns only when the mount answers. SIGINT
-// and SIGTERM unmount, or detach a mount in use; a second one ends the connection at once.
+// and SIGTERM unmount, or detach a mount in use; a second one ends the connection at once. SIGPIPE is ignored, so also
+// in programs that the server starts.
 //
 // A server class may have:
 //   static constexpr std::string_view name       default: the program's name

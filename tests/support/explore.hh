@@ -15,7 +15,9 @@
 #include "support/sim_cores.hh"
 
 #include <cstdint>
+#include <cstdio>
 #include <functional>
+#include <gtest/gtest.h>
 #include <string>
 
 namespace puffs::sim {
@@ -48,5 +50,20 @@ using verdict = std::function<void(machine&)>;
 explore_result explore(const explore_options& o, const scenario& s, const verdict& v = {});
 explore_result random_runs(const explore_options& o, std::uint64_t runs, const scenario& s,
                            const verdict& v = {});
+
+// Fails unless `r` went well through every schedule within its bounds, and those were at least that many: with fewer
+// the scenario has lost the race points that it is about. Built without race points, skips what did not fail.
+inline void expect_explored(const explore_result& r, std::uint64_t at_least) {
+    std::printf("%llu schedules, %s\n", static_cast<unsigned long long>(r.executions),
+                r.exhausted ? "all" : "not all");
+    ASSERT_TRUE(r.ok()) << r.failure;
+    EXPECT_TRUE(r.exhausted) << "not every schedule was run";
+    if (!race_points) {
+        GTEST_SKIP() << "built without race points: " << r.executions << " schedules differ";
+    }
+    // Under a sanitizer explore() goes with one preemption less.
+    constexpr std::uint64_t fewer = 50;
+    EXPECT_GE(r.executions, sim::times(at_least, fewer)) << "the scenario explores nothing";
+}
 
 } // namespace puffs::sim

@@ -10,19 +10,10 @@
 namespace {
 
 using namespace puffs;
+using sim::expect_explored;
 using sim::explore_options;
 using sim::explore_result;
 using sim::machine;
-
-void expect_all(const explore_result& r, std::uint64_t at_least) {
-    std::printf("%llu schedules, %s\n", static_cast<unsigned long long>(r.executions),
-                r.exhausted ? "all" : "not all");
-    EXPECT_TRUE(r.ok()) << r.failure;
-    EXPECT_TRUE(r.exhausted);
-    if (sim::race_points && !sim::sanitized) {
-        EXPECT_GE(r.executions, at_least) << "the scenario explores nothing";
-    }
-}
 
 void count(void* p) {
     ++*static_cast<unsigned*>(p);
@@ -66,7 +57,7 @@ TEST(ipi_explore, a_trigger_is_never_lost_to_a_core_that_goes_to_sleep) {
             m.check(s->runs >= 1 && s->runs <= 2, "runs");
             m.check(m.core(1).doorbells() <= 2, "more doorbells than clear-to-set edges");
         });
-    expect_all(r, 50);
+    expect_explored(r, 3000);
 }
 
 // The same through rings, with a passive message first.
@@ -85,7 +76,7 @@ TEST(ipi_explore, a_send_is_never_lost_to_a_core_that_goes_to_sleep) {
             });
         },
         [&](machine& m) { m.check(got == 3, "messages lost"); });
-    expect_all(r, 100);
+    expect_explored(r, 12000);
 }
 
 // Two senders and an ordinary thread at one sleeper.
@@ -112,7 +103,7 @@ TEST(ipi_explore, three_kinds_of_sender_and_a_sleeper) {
             m.check(got == 3, "messages lost");
             m.check(m.core(2).doorbells() <= 4, "doorbells");
         });
-    expect_all(r, 500);
+    expect_explored(r, 30000);
 }
 
 // Trigger, then unregister, with another synchronous message under way at the target: its pass may
@@ -151,7 +142,7 @@ TEST(ipi_explore, nothing_of_a_handler_runs_after_its_removal) {
             m.check(s.runs == 1, "trigger lost");
             m.check(other_runs == 1, "other message lost");
         });
-    expect_all(r, 1000);
+    expect_explored(r, 70000);
 }
 
 // A handler that waits in the middle is still running when the flush is served inside its wait.
@@ -187,7 +178,7 @@ TEST(ipi_explore, removal_waits_for_a_handler_that_waits) {
             });
         },
         [&](machine& m) { m.check(s.inner_runs == 1, "inner message lost"); });
-    expect_all(r, 500);
+    expect_explored(r, 14000);
 }
 
 // Both mailboxes full, both senders at the ninth message.
@@ -215,7 +206,7 @@ TEST(ipi_explore, two_full_mailboxes_do_not_wait_for_each_other) {
             }
         },
         [&](machine& m) { m.check(runs[0] == messages && runs[1] == messages, "messages lost"); });
-    expect_all(r, 500);
+    expect_explored(r, 5000);
 }
 
 // spec: I13 V22 V23
@@ -242,7 +233,7 @@ TEST(ipi_explore, cross_waits_end) {
             }
         },
         [&](machine& m) { m.check(runs == 5, "messages lost"); });
-    expect_all(r, 1000);
+    expect_explored(r, 3000);
 }
 
 // spec: Q6 V23
@@ -261,7 +252,7 @@ TEST(ipi_explore, cross_waits_for_rings_end) {
             }
         },
         [&](machine& m) { m.check(runs == 4, "messages lost"); });
-    expect_all(r, 500);
+    expect_explored(r, 5000);
 }
 
 // spec: Q2 Q6
@@ -280,7 +271,7 @@ TEST(ipi_explore,
             m.check(returned, "the wait ended before the function did");
         });
     });
-    expect_all(r, 10);
+    expect_explored(r, 200);
 }
 
 struct echo {

@@ -13,7 +13,7 @@ using test::world;
 
 // spec: L19 T9
 TEST(explore, no_schedule_of_another_core_or_thread_is_lost) {
-    run_all([](world& w) {
+    run_all(1400, [](world& w) {
         auto posted = std::make_shared<int>(0);
         thread* sleeper = w.spawn(1, [posted] {
             thread& self = thread::current();
@@ -37,7 +37,7 @@ TEST(explore, no_schedule_of_another_core_or_thread_is_lost) {
 
 // spec: L19 L29
 TEST(explore, schedules_of_an_exiting_thread_do_no_harm_to_its_successor) {
-    run_all([](world& w) {
+    run_all(1000, [](world& w) {
         thread* td = w.spawn(1, [] { lwkt::yield(); });
         const auto wake = [td] { lwkt::schedule(*td); };
         w.spawn(0, wake);
@@ -54,7 +54,7 @@ TEST(explore, schedules_of_an_exiting_thread_do_no_harm_to_its_successor) {
 
 // spec: K2 K3 K4 L18
 TEST(explore, a_signal_is_never_lost_and_the_waiter_may_destroy_the_queue) {
-    run_all([](world& w) {
+    run_all(1500, [](world& w) {
         struct shared {
             std::unique_ptr<lwkt::wait_queue> q = std::make_unique<lwkt::wait_queue>();
             bool ready = false;
@@ -83,7 +83,7 @@ TEST(explore, a_signal_is_never_lost_and_the_waiter_may_destroy_the_queue) {
 
 // spec: K3
 TEST(explore, two_signals_wake_both_waiters) {
-    run_all([](world& w) {
+    run_all(3500, [](world& w) {
         auto q = std::make_shared<lwkt::wait_queue>();
         auto permits = std::make_shared<int>(0);
         for (core_id i = 0; i < 2; ++i) {
@@ -107,7 +107,7 @@ TEST(explore, two_signals_wake_both_waiters) {
 
 // spec: T8 T9
 TEST(explore, a_mutex_excludes_cores_and_ordinary_threads_and_loses_nobody) {
-    run_all([](world& w) {
+    run_all(800, [](world& w) {
         struct shared {
             lwkt::mutex m;
             int inside = 0;
@@ -133,6 +133,7 @@ TEST(explore, a_mutex_excludes_cores_and_ordinary_threads_and_loses_nobody) {
 TEST(explore, who_was_granted_a_mutex_may_destroy_it) {
     constexpr unsigned preemptions = 3; // it queues, it comes too early, it is granted the mutex
     run_all(
+        120,
         [](world& w) {
             struct shared {
                 std::unique_ptr<lwkt::mutex> m = std::make_unique<lwkt::mutex>();
@@ -161,7 +162,7 @@ TEST(explore, who_was_granted_a_mutex_may_destroy_it) {
 
 // spec: T10
 TEST(explore, a_signal_posted_while_its_thread_goes_to_sleep_wakes_it) {
-    run_all([](world& w) {
+    run_all(400, [](world& w) {
         auto q = std::make_shared<lwkt::wait_queue>();
         thread* td = w.spawn(1, [q, &w] {
             auto g = q->generation();

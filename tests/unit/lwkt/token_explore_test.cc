@@ -35,6 +35,7 @@ struct guarded {
 // spec: K5 K6 V25
 TEST(token_explore, one_token_lets_one_of_three_cores_in_and_loses_nobody) {
     run_all(
+        1500,
         [](world& w) {
             auto s = std::make_shared<guarded>(w);
             for (core_id i = 0; i < 3; ++i) {
@@ -53,6 +54,7 @@ TEST(token_explore, one_token_lets_one_of_three_cores_in_and_loses_nobody) {
 // spec: K5 K7 K14 V25
 TEST(token_explore, a_thread_that_comes_again_and_again_keeps_nobody_out) {
     run_all(
+        1300,
         [](world& w) {
             auto s = std::make_shared<guarded>(w);
             const auto body = [s](int rounds) {
@@ -72,6 +74,7 @@ TEST(token_explore, a_thread_that_comes_again_and_again_keeps_nobody_out) {
 // spec: K12 V25
 TEST(token_explore, opposite_orders_of_taking_end_on_two_cores) {
     run_all(
+        1200,
         [](world& w) {
             auto s = std::make_shared<guarded>(w);
             for (core_id i = 0; i < 2; ++i) {
@@ -92,6 +95,7 @@ TEST(token_explore, opposite_orders_of_taking_end_on_two_cores) {
 // spec: K11 K12 V25
 TEST(token_explore, two_tokens_on_three_cores_exclude_and_let_everybody_through) {
     run_all(
+        5000,
         [](world& w) {
             auto s = std::make_shared<guarded>(w);
             for (core_id i = 0; i < 3; ++i) {
@@ -124,6 +128,7 @@ TEST(token_explore, two_tokens_on_three_cores_exclude_and_let_everybody_through)
 // spec: K11 K8
 TEST(token_explore, who_sleeps_with_a_token_learns_whether_another_had_it) {
     run_all(
+        400,
         [](world& w) {
             struct shared {
                 token t;
@@ -148,6 +153,7 @@ TEST(token_explore, who_sleeps_with_a_token_learns_whether_another_had_it) {
 // spec: K14 L20
 TEST(token_explore, one_that_is_descheduled_while_it_waits_holds_nobody_up) {
     run_all(
+        1100,
         [](world& w) {
             auto s = std::make_shared<guarded>(w);
             const auto body = [s] {
@@ -171,6 +177,7 @@ TEST(token_explore, one_that_is_descheduled_while_it_waits_holds_nobody_up) {
 // spec: K4
 TEST(token_explore, the_last_one_that_had_a_token_may_destroy_it) {
     run_all(
+        450,
         [](world& w) {
             struct shared {
                 std::unique_ptr<token> t = std::make_unique<token>();

@@ -5,7 +5,7 @@
 #include "support/lwkt/machine_cores.hh"
 #include "support/lwkt/rig.hh"
 
-#include <cstdio>
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -35,10 +35,10 @@ struct world : machine_cores {
     sim::machine& machine;
 };
 
-// Runs `setup` on a new world each time, under every schedule with at most `preemptions`, then under random ones; at
-// the end no thread may be left.
-inline void run_all(const std::function<void(world&)>& setup, unsigned preemptions = 2,
-                    core_id cores = 2) {
+// Runs `setup` on a new world each time, under every schedule with at most `preemptions`, which must be `at_least` that
+// many, then under random ones; at the end no thread may be left.
+inline void run_all(std::uint64_t at_least, const std::function<void(world&)>& setup,
+                    unsigned preemptions = 2, core_id cores = 2) {
     std::unique_ptr<world> w;
     const auto scenario = [&](sim::machine& m) {
         w = std::make_unique<world>(m, cores);
@@ -47,18 +47,19 @@ inline void run_all(const std::function<void(world&)>& setup, unsigned preemptio
     const auto verdict = [&](sim::machine& m) {
         m.check(w->live() == 0, "a thread sleeps for ever");
     };
-    sim::explore_options o{
+    const sim::explore_options o{
         .cores = 0, .preemptions_max = preemptions, .executions_max = 20'000, .choices_max = 3000};
-    auto r = sim::explore(o, scenario, verdict);
-    EXPECT_TRUE(!r.ok() || r.exhausted) << "not every schedule was run";
-    if (r.ok()) {
-        std::printf("%llu schedules\n", static_cast<unsigned long long>(r.executions));
-        r = sim::random_runs(o, sim::times(2000U, 20U), scenario, verdict);
+    const auto all = sim::explore(o, scenario, verdict);
+    bool ok = all.ok();
+    if (ok) {
+        const auto some = sim::random_runs(o, sim::times(2000U, 20U), scenario, verdict);
+        EXPECT_TRUE(some.ok()) << some.failure;
+        ok = some.ok();
     }
-    EXPECT_TRUE(r.ok()) << r.failure;
-    if (!r.ok()) {
+    if (!ok) {
         static_cast<void>(w.release()); // its threads are in the middle of something
     }
+    sim::expect_explored(all, at_least);
 }
 
 } // namespace puffs::test

@@ -16,6 +16,7 @@ TEST(home_explore, who_waits_for_a_pin_gets_it_though_it_comes_back_without_a_ki
     cookie far = cookie::none; // lives on core 1
     int done = 0;
     test::run_all(
+        1700,
         [&](test::world& w) {
             w.machine.allow_unserved();
             m = std::make_unique<mounted<homely_server>>(home_rig::options(), w.domain.size());

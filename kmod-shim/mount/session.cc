@@ -82,6 +82,7 @@ struct session::implementation {
     std::expected<void, std::string> start_cores();
     std::expected<void, std::string> start_server(void* server, const operations& ops);
     std::expected<void, std::string> open_channels();
+    void hold_signals();
 
     void on_init(const std::expected<fuse::init_grant, std::string>& granted);
     void connection_is_up(bool uring);
@@ -176,7 +177,17 @@ std::expected<void, std::string> session::implementation::start_server(void* ser
     return {};
 }
 
+// From here on they wait for run(): one that ended the process in between would leave a mount that nobody serves. Not
+// earlier: a server whose start takes for ever can be ended by them.
+void session::implementation::hold_signals() {
+    boost::system::error_code ignored;
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
+        signals.add(number, ignored);
+    }
+}
+
 std::expected<void, std::string> session::implementation::open_channels() {
+    hold_signals();
     auto mounted = own_mount::make(mount_point, options);
     if (!mounted) {
         return std::unexpected(mounted.error());
@@ -204,10 +215,6 @@ session::~session() {
 int session::run(const std::function<void()>& ready) {
     implementation& im = *impl_;
     im.ready = ready;
-    boost::system::error_code ignored;
-    for (int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
-        im.signals.add(number, ignored);
-    }
     im.on_signal();
     auto work = boost::asio::make_work_guard(im.io);
     im.mount->set_mounting();

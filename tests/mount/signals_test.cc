@@ -170,5 +170,27 @@ TEST(unheard_server, detaches_a_busy_mount_when_nobody_reads_its_log) {
     EXPECT_EQ(s.status(), 0);
 }
 
+// What a signal does before its handler is in place would leave a dead mount.
+class early_signal : public testing::TestWithParam<int> {};
+
+TEST_P(early_signal, leaves_no_mount_when_it_comes_as_soon_as_there_is_one) {
+    constexpr int rounds = 25;
+    for (int round = 0; round < rounds; ++round) {
+        unheard_server s(HELLO, {}, {});
+        while (!s.mounted() && !s.ended()) {
+        }
+        ASSERT_FALSE(s.ended()) << "status " << s.status();
+        s.signal(GetParam());
+        if (GetParam() == SIGUSR1) { // does not end it
+            s.signal(SIGTERM);
+        }
+        ASSERT_TRUE(comes_true([&] { return s.ended(); })) << "round " << round;
+        EXPECT_LT(s.status(), 128) << "round " << round;
+        ASSERT_FALSE(s.mounted()) << "round " << round;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(signals, early_signal, testing::Values(SIGTERM, SIGINT, SIGUSR1));
+
 } // namespace
 } // namespace puffs::test

@@ -21,7 +21,7 @@ namespace puffs::kmod {
 
 class session {
   public:
-    // Starts the server and mounts. Nothing answers yet: the kernel's first request waits for run().
+    // Starts the server and mounts. Nothing answers yet: the kernel's first request waits for run(), as do signals.
     // Errors: text for the user.
     static std::expected<std::unique_ptr<session>, std::string>
     create(void* server, const operations& ops, const mount_options& o);

@@ -10,6 +10,7 @@
 // Prints one JSON object: the runs, each with ops/s of all clients and percentiles of ns/op over
 // all their operations, and the median of the runs, taken of each figure by itself.
 // Exit: 0, 1 when an operation failed (which and why on stderr), 2 for wrong arguments.
+#include "arguments.hh"
 #include "clients.hh"
 #include "numbers.hh"
 
@@ -21,10 +22,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
-#include <sched.h>
+#include <map>
 #include <span>
 #include <string>
-#include <string_view>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -132,7 +132,7 @@ class worker {
 };
 
 void run_client(const options& opts, int core, start_gate& gate, client_result& result) {
-    pin(core);
+    pin_or_die(core);
     worker work(opts);
     for (const auto end = clock::now() + milliseconds(opts.warmup_ms); clock::now() < end;)
         work();
@@ -257,38 +257,27 @@ void create_file(const std::string& path, std::uint64_t size_bytes) {
     if (close(fd) != 0) die("closing the file");
 }
 
-bool parse_work(std::string_view name, work_kind& out) {
-    if (name == "stat")
-        out = work_kind::stat;
-    else if (name == "read")
-        out = work_kind::read;
-    else if (name == "write")
-        out = work_kind::write;
-    else
-        return false;
-    return true;
-}
-
-bool parse(int argc, char** argv, options& opts) {
-    for (int i = 1; i + 1 < argc; i += 2) {
-        const std::string_view arg = argv[i];
-        const std::string_view value = argv[i + 1];
-        if (arg == "--path") {
-            opts.path = value;
-            continue;
-        }
-        const bool ok = (arg == "--work" && parse_work(value, opts.work)) ||
-                        (arg == "--cores" && parse_cores(value, opts.cores)) ||
-                        (arg == "--size" && parse_number(value, opts.size_bytes)) ||
-                        (arg == "--warmup-ms" && parse_number(value, opts.warmup_ms)) ||
-                        (arg == "--time-ms" && parse_number(value, opts.time_ms)) ||
-                        (arg == "--count" && parse_number(value, opts.count)) ||
-                        (arg == "--runs" && parse_number(value, opts.run_count)) ||
-                        (arg == "--create-bytes" && parse_number(value, opts.create_bytes));
-        if (!ok) return false;
-    }
-    return argc % 2 == 1 && !opts.path.empty() && opts.run_count > 0 && opts.count > 0 &&
-           opts.time_ms > 0 && opts.size_bytes > 0 && opts.size_bytes % direct_alignment_bytes == 0;
+void declare(CLI::App& app, options& opts) {
+    const std::map<std::string, work_kind> kinds{
+        {"stat", work_kind::stat}, {"read", work_kind::read}, {"write", work_kind::write}};
+    app.add_option("--path", opts.path, "the file")->required();
+    app.add_option("--work", opts.work, "what is done")
+        ->required()
+        ->transform(CLI::CheckedTransformer(kinds));
+    app.add_option("--size", opts.size_bytes, "bytes of a read or write")
+        ->check(CLI::PositiveNumber)
+        ->check([](const std::string& text) {
+            std::uint64_t size = 0;
+            return parse_number(text, size) && size % direct_alignment_bytes == 0
+                       ? std::string()
+                       : "not a multiple of " + std::to_string(direct_alignment_bytes);
+        });
+    declare_cores(app, opts.cores, true, "one client on each, any: not pinned");
+    app.add_option("--warmup-ms", opts.warmup_ms);
+    app.add_option("--time-ms", opts.time_ms)->check(CLI::PositiveNumber);
+    app.add_option("--count", opts.count, "operations of each client")->check(CLI::PositiveNumber);
+    app.add_option("--runs", opts.run_count)->check(CLI::PositiveNumber);
+    app.add_option("--create-bytes", opts.create_bytes, "make the file before, that long");
 }
 
 } // namespace
@@ -297,13 +286,10 @@ bool parse(int argc, char** argv, options& opts) {
 int main(int argc, char** argv) {
     using namespace puffs::bench;
     options opts;
-    if (!parse(argc, argv, opts)) {
-        std::fprintf(stderr,
-                     "usage: bench_client --path FILE --work stat|read|write [--size BYTES] "
-                     "[--cores LIST] [--warmup-ms N] [--time-ms N] [--count N] [--runs N] "
-                     "[--create-bytes N]\n");
-        return 2;
-    }
+    CLI::App app("does one kind of file operation for a time and says how long each took",
+                 "bench_client");
+    declare(app, opts);
+    parse_or_exit(app, argc, argv);
     if (opts.create_bytes > 0) create_file(opts.path, opts.create_bytes);
     auto* gate = map_shared<start_gate>(1);
     std::span<client_result> results(map_shared<client_result>(opts.cores.size()),

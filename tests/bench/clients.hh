@@ -3,14 +3,13 @@
 // Errors:  a client that cannot work ends its process with status 1 and says why on stderr.
 #pragma once
 
-#include "numbers.hh"
+#include "cores.hh"
 
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <sched.h>
 #include <sys/mman.h>
 
 namespace puffs::bench {
@@ -20,12 +19,9 @@ namespace puffs::bench {
     std::_Exit(1);
 }
 
-inline void pin(int core) {
-    if (core == any_core) return;
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(static_cast<unsigned>(core), &set);
-    if (sched_setaffinity(0, sizeof set, &set) != 0) die("pinning to a core");
+inline void pin_or_die(int core) {
+    errno = pin(core);
+    if (errno != 0) die("pinning to a core");
 }
 
 // Zeroed and populated memory that forked processes share; never unmapped.

@@ -8,8 +8,8 @@
 // Prints one JSON object: the seconds of each phase, from the first client's begin to the last one's
 // end, and their sum.
 // Exit: 0, 1 when an operation failed (which and why on stderr), 2 for wrong arguments.
+#include "arguments.hh"
 #include "clients.hh"
-#include "numbers.hh"
 
 #include <algorithm>
 #include <array>
@@ -21,7 +21,6 @@
 #include <pthread.h>
 #include <span>
 #include <string>
-#include <string_view>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -141,7 +140,7 @@ pthread_barrier_t* shared_barrier(std::size_t count) {
 
 void run_client(const options& opts, std::size_t number, pthread_barrier_t& barrier,
                 client_times& times) {
-    pin(opts.cores[number]);
+    pin_or_die(opts.cores[number]);
     client one(opts, number);
     for (std::size_t phase = 0; phase < phase_names.size(); ++phase) {
         pthread_barrier_wait(&barrier);
@@ -194,20 +193,15 @@ void print(std::span<const client_times> times) {
     std::printf(", \"sum\": %.6f}\n", sum_s);
 }
 
-bool parse(int argc, char** argv, options& opts) {
-    for (int i = 1; i + 1 < argc; i += 2) {
-        const std::string_view arg = argv[i];
-        const std::string_view value = argv[i + 1];
-        if (arg == "--path") {
-            opts.path = value;
-            continue;
-        }
-        const bool ok = (arg == "--cores" && parse_cores(value, opts.cores)) ||
-                        (arg == "--count" && parse_number(value, opts.count)) ||
-                        (arg == "--size" && parse_number(value, opts.size_bytes));
-        if (!ok) return false;
-    }
-    return argc % 2 == 1 && !opts.path.empty() && opts.count >= opts.cores.size();
+void declare(CLI::App& app, options& opts) {
+    app.add_option("--path", opts.path, "where the files are made")->required();
+    app.add_option("--count", opts.count, "files of all clients")->check(CLI::PositiveNumber);
+    app.add_option("--size", opts.size_bytes, "bytes of each file");
+    declare_cores(app, opts.cores, true, "one client on each, any: not pinned");
+    app.callback([&opts] {
+        if (opts.count < opts.cores.size())
+            throw CLI::ValidationError("--count", "fewer files than clients");
+    });
 }
 
 } // namespace
@@ -216,11 +210,9 @@ bool parse(int argc, char** argv, options& opts) {
 int main(int argc, char** argv) {
     using namespace puffs::bench;
     options opts;
-    if (!parse(argc, argv, opts)) {
-        std::fprintf(stderr, "usage: bench_files --path DIR [--count N] [--size BYTES] "
-                             "[--cores LIST]\n");
-        return 2;
-    }
+    CLI::App app("makes, stats, reads and removes many small files", "bench_files");
+    declare(app, opts);
+    parse_or_exit(app, argc, argv);
     const std::span<client_times> times(map_shared<client_times>(opts.cores.size()),
                                         opts.cores.size());
     run_all(opts, times);

@@ -1,10 +1,6 @@
 #include "floor_arguments.hh"
 
-#include "numbers.hh"
-
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <iterator>
 #include <liburing.h>
 #include <string_view>
@@ -47,29 +43,11 @@ void declare_floor(CLI::App& app, floor_arguments& a, bool may_be_any_core) {
         ->type_name("WORDS");
     app.add_flag("--counters", a.counters, "print at the end what each core did");
     app.add_flag("--keep", a.keep, "give the file memory");
-    app.add_option_function<std::string>(
-           "--cores",
-           [&a, may_be_any_core](const std::string& list) {
-               if (!parse_cores(list, a.cores) ||
-                   (!may_be_any_core && std::ranges::find(a.cores, any_core) != a.cores.end()))
-                   throw CLI::ValidationError("--cores", list + " is not a list of cores");
-           },
-           may_be_any_core ? "one pinned thread on each, or any: not pinned"
-                           : "one pinned thread on each")
-        ->type_name("LIST");
+    declare_cores(app, a.cores, may_be_any_core,
+                  may_be_any_core ? "one pinned thread on each, or any: not pinned"
+                                  : "one pinned thread on each");
     app.add_option("--file-bytes", a.file_bytes, "size of the file");
     app.add_option("MOUNTPOINT", a.mount_point)->required();
-}
-
-void parse_or_exit(CLI::App& app, int argc, char** argv) {
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::Success& done) {
-        std::exit(app.exit(done));
-    } catch (const CLI::ParseError& wrong) {
-        std::fprintf(stderr, "%s: %s; see --help\n", app.get_name().c_str(), wrong.what());
-        std::exit(2);
-    }
 }
 
 } // namespace puffs::bench

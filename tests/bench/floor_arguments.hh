@@ -1,11 +1,10 @@
 // bench/floor_arguments.hh - what the command lines of the floor servers have in common.
 //
 //     [--flags none|WORD[+WORD…]] [--counters] [--keep] [--cores 0[,1…]] [--file-bytes N] MOUNTPOINT
-//
-// Errors:  wrong usage ends the program with status 2 and one line on standard error.
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "arguments.hh"
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -25,8 +24,5 @@ struct floor_arguments {
 
 // Declares them; each lives as long as the app. Whether `--cores any` may be, the program says.
 void declare_floor(CLI::App& app, floor_arguments& a, bool may_be_any_core);
-
-// Reads the command line, or ends the program: after --help too.
-void parse_or_exit(CLI::App& app, int argc, char** argv);
 
 } // namespace puffs::bench

@@ -16,9 +16,9 @@
 // Runs in the foreground until the mount point is unmounted. Several cores: one clone of /dev/fuse
 // a core. --cores any: not pinned.
 #define FUSE_USE_VERSION 314
+#include "cores.hh"
 #include "floor_arguments.hh"
 #include "floor_proto.hh"
-#include "numbers.hh"
 #include "pages.hh"
 
 #include <cerrno>
@@ -30,8 +30,6 @@
 #include <liburing.h>
 #include <map>
 #include <optional>
-#include <pthread.h>
-#include <sched.h>
 #include <string>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -66,7 +64,7 @@ class reader {
           request_(request_bytes) {}
 
     void run() {
-        pin();
+        if (const int e = pin(core_)) die("pinning to a core", e);
         if (opts_.loop != loop_kind::read) start_ring();
         switch (opts_.loop) {
         case loop_kind::read:
@@ -90,15 +88,6 @@ class reader {
   private:
     static constexpr std::uint64_t write_tag = 1;
     static constexpr unsigned lost_wakes_max = 4;
-
-    void pin() const {
-        if (core_ == any_core) return;
-        cpu_set_t set;
-        CPU_ZERO(&set);
-        CPU_SET(static_cast<unsigned>(core_), &set);
-        if (const int e = pthread_setaffinity_np(pthread_self(), sizeof set, &set))
-            die("pinning to a core", e);
-    }
 
     // On the thread that will use the ring, as SINGLE_ISSUER wants it.
     void start_ring() {

@@ -20,6 +20,7 @@
 // echo Y > /sys/module/fuse/parameters/enable_uring.
 // Source: Linux fs/fuse/dev_uring.c, Documentation/filesystems/fuse/fuse-io-uring.rst.
 #define FUSE_USE_VERSION 314
+#include "cores.hh"
 #include "floor_arguments.hh"
 #include "floor_proto.hh"
 #include "numbers.hh"
@@ -36,8 +37,6 @@
 #include <liburing.h>
 #include <memory>
 #include <optional>
-#include <pthread.h>
-#include <sched.h>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -123,7 +122,7 @@ class server {
     }
 
     void run() {
-        pin();
+        if (const int e = pin(core_)) die("pinning to a core", e);
         start_ring();
         for (const auto& e : entries_)
             lend(*e, command_register);
@@ -153,14 +152,6 @@ class server {
 
   private:
     static constexpr int registered_file = 0;
-
-    void pin() const {
-        cpu_set_t set;
-        CPU_ZERO(&set);
-        CPU_SET(static_cast<unsigned>(core_), &set);
-        if (const int e = pthread_setaffinity_np(pthread_self(), sizeof set, &set))
-            die("pinning to a core", e);
-    }
 
     // On the thread that will use the ring, as SINGLE_ISSUER wants it.
     void start_ring() {

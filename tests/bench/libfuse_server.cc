@@ -1,34 +1,13 @@
 #include "libfuse_server.hh"
 
-#include "numbers.hh"
-
 #include <array>
+#include <cerrno>
 #include <cstdio>
+#include <map>
 #include <memory>
-#include <sched.h>
 
 namespace puffs::bench {
 namespace {
-
-bool parse_loop(std::string_view name, loop_kind& out) {
-    if (name == "single")
-        out = loop_kind::single;
-    else if (name == "mt")
-        out = loop_kind::mt;
-    else if (name == "mt-clone")
-        out = loop_kind::mt_clone;
-    else
-        return false;
-    return true;
-}
-
-bool pin(int core) {
-    if (core == server_options::any_core) return true;
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(static_cast<unsigned>(core), &set);
-    return sched_setaffinity(0, sizeof set, &set) == 0;
-}
 
 int run_loop(fuse_session* session, loop_kind loop) {
     if (loop == loop_kind::single) return fuse_session_loop(session);
@@ -40,27 +19,19 @@ int run_loop(fuse_session* session, loop_kind loop) {
 
 } // namespace
 
-bool parse_server(int argc, char** argv, server_options& out,
-                  const std::function<bool(std::string_view, std::string_view)>& other) {
-    for (int i = 1; i < argc; ++i) {
-        const std::string_view arg = argv[i];
-        if (!arg.starts_with("--")) {
-            if (!out.mount_point.empty()) return false;
-            out.mount_point = arg;
-            continue;
-        }
-        const std::string_view value = ++i < argc ? argv[i] : "";
-        const bool ok = (arg == "--loop" && parse_loop(value, out.loop)) ||
-                        (arg == "--core" && parse_number(value, out.core)) ||
-                        (other && other(arg, value));
-        if (!ok) return false;
-    }
-    return !out.mount_point.empty();
+void declare_server(CLI::App& app, server_options& out) {
+    const std::map<std::string, loop_kind> loops{
+        {"single", loop_kind::single}, {"mt", loop_kind::mt}, {"mt-clone", loop_kind::mt_clone}};
+    app.add_option("--loop", out.loop, "libfuse's loop")->transform(CLI::CheckedTransformer(loops));
+    app.add_option("--core", out.core, "where all threads are bound to")
+        ->check(CLI::Range(0, CPU_SETSIZE - 1));
+    app.add_option("MOUNTPOINT", out.mount_point)->required();
 }
 
 int serve(const server_options& opts, const fuse_lowlevel_ops& ops, void* userdata,
           std::string mount_options) {
-    if (!pin(opts.core)) {
+    errno = pin(opts.core);
+    if (errno != 0) {
         std::perror("pinning to a core");
         return 1;
     }

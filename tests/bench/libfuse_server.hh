@@ -11,28 +11,27 @@
 #pragma once
 
 #define FUSE_USE_VERSION 314
+#include "arguments.hh"
+#include "cores.hh"
+
 #include <cstdint>
-#include <functional>
 #include <fuse_lowlevel.h>
 #include <string>
-#include <string_view>
 
 namespace puffs::bench {
 
 enum class loop_kind : std::uint8_t { single, mt, mt_clone };
 
+inline constexpr std::uint32_t max_payload_bytes = 1U << 20; // of a read or write
+
 struct server_options {
-    static constexpr int any_core = -1;
     loop_kind loop = loop_kind::single;
     int core = any_core;
     std::string mount_point;
 };
 
-// Reads the command line. `other` is asked for each option that is not named above.
-// Returns: false for wrong arguments.
-[[nodiscard]] bool parse_server(
-    int argc, char** argv, server_options& out,
-    const std::function<bool(std::string_view option, std::string_view value)>& other = {});
+// Declares the options above; `out` lives as long as the app.
+void declare_server(CLI::App& app, server_options& out);
 
 // Mounts and serves. `mount_options` is what follows -o. Blocks until the end.
 // Returns: the exit status of the program.

@@ -2,15 +2,12 @@
 //
 //     peer_libfuse [OPTIONS OF libfuse_server.hh] [--file-bytes N] MOUNTPOINT
 #include "libfuse_server.hh"
-#include "numbers.hh"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
-#include <string_view>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <utility>
@@ -21,7 +18,6 @@ namespace {
 
 constexpr fuse_ino_t file_node = 2;
 constexpr const char* file_name = "file";
-constexpr std::size_t max_payload_bytes = std::size_t{1} << 20;
 constexpr double no_timeout = 0;
 
 // The state of the file system, libfuse's userdata. Constant while it is mounted.
@@ -122,14 +118,10 @@ int main(int argc, char** argv) {
     using namespace puffs::bench;
     server_options opts;
     null_fs fs;
-    const auto own = [&](std::string_view option, std::string_view value) {
-        return option == "--file-bytes" && parse_number(value, fs.file_bytes);
-    };
-    if (!parse_server(argc, argv, opts, own)) {
-        std::fprintf(stderr, "usage: peer_libfuse [--loop single|mt|mt-clone] [--core N] "
-                             "[--file-bytes N] MOUNTPOINT\n");
-        return 2;
-    }
+    CLI::App app("a null file system on libfuse's low-level API", "peer_libfuse");
+    declare_server(app, opts);
+    app.add_option("--file-bytes", fs.file_bytes, "size of the file");
+    parse_or_exit(app, argc, argv);
     fuse_lowlevel_ops ops{};
     ops.init = init;
     ops.lookup = lookup;

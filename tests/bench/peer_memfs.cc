@@ -11,7 +11,6 @@
 #include "memory_fs.hh"
 
 #include <cerrno>
-#include <cstdio>
 #include <mutex>
 #include <span>
 #include <sys/statvfs.h>
@@ -20,7 +19,6 @@
 namespace puffs::bench {
 namespace {
 
-constexpr std::size_t max_payload_bytes = std::size_t{1} << 20;
 constexpr unsigned background_requests = 64; // as the framework's default on few cores
 
 void init(void*, fuse_conn_info* conn) {
@@ -149,11 +147,9 @@ fuse_lowlevel_ops operations() {
 int main(int argc, char** argv) {
     using namespace puffs::bench;
     server_options opts;
-    if (!parse_server(argc, argv, opts)) {
-        std::fprintf(stderr,
-                     "usage: peer_memfs [--loop single|mt|mt-clone] [--core N] MOUNTPOINT\n");
-        return 2;
-    }
+    CLI::App app("a memory file system on libfuse's low-level API", "peer_memfs");
+    declare_server(app, opts);
+    parse_or_exit(app, argc, argv);
     memory_fs fs;
     return serve(opts, operations(), &fs, "fsname=peer_memfs,subtype=libfuse,default_permissions");
 }

@@ -1,8 +1,10 @@
 #include "mount/own_mount.hh"
 
 #include <cerrno>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/statfs.h>
+#include <unistd.h>
 #include <utility>
 
 namespace puffs::kmod {
@@ -13,23 +15,28 @@ own_mount::make(const std::string& mount_point, const mount_options& o) {
     if (!fd) {
         return std::unexpected(fd.error());
     }
-    return std::unique_ptr<own_mount>(new own_mount(mount_point, *fd));
+    const auto identity = mount_at(mount_point);
+    if (!identity) {
+        ::close(*fd);
+        kmod::unmount(mount_point, true); // nobody has had the time to mount something else
+        return std::unexpected(
+            fmt::format("mounting on '{}': the mount is not to be found", mount_point));
+    }
+    return std::unique_ptr<own_mount>(new own_mount(mount_point, *fd, *identity));
 }
 
-own_mount::own_mount(std::string mount_point, int connection)
-    : mount_point_(std::move(mount_point)), connection_(connection) {}
+own_mount::own_mount(std::string mount_point, int connection, mount_identity identity)
+    : mount_point_(std::move(mount_point)), connection_(connection), identity_(identity) {}
 
 own_mount::~own_mount() {
-    if (!gone_) {
+    if (state_ == state::there && mount_at(mount_point_) == identity_) {
         kmod::unmount(mount_point_, true);
     }
 }
 
-// A connection that lives has its mount; one that was aborted leaves a mount that answers nothing.
-bool own_mount::is_there() const {
-    if (gone_) {
-        return false;
-    }
+// A connection that lives has its mount; one that was aborted leaves a mount that answers nothing. What answers without
+// our connection has been given our numbers.
+bool own_mount::answers_or_is_dead() const {
     pollfd p{connection_, POLLIN, 0};
     if (::poll(&p, 1, 0) < 0 || (p.revents & POLLERR) == 0) {
         return true;
@@ -40,19 +47,34 @@ bool own_mount::is_there() const {
 }
 
 unmount_report own_mount::unmount(bool detach) {
+    if (state_ != state::there) {
+        return {unmount_outcome::done, {}};
+    }
+    const auto top = mount_at(mount_point_);
+    const bool numbers_given_again = top && top->id == identity_.id;
+    if (top != identity_ && !numbers_given_again && is_listed(identity_, mount_point_)) {
+        const auto other = top ? type_of(*top) : std::nullopt;
+        return {unmount_outcome::failed,
+                fmt::format("unmounting '{}': {} lies there now, on top of this mount",
+                            mount_point_,
+                            other ? fmt::format("another mount ({})", *other) : "something else")};
+    }
     unmount_report report{unmount_outcome::done, {}};
-    if (is_there()) {
+    if (top == identity_ && answers_or_is_dead()) {
         report = kmod::unmount(mount_point_, detach);
     }
-    gone_ = report.outcome == unmount_outcome::done;
+    if (report.outcome == unmount_outcome::done) {
+        state_ = state::gone;
+    }
     return report;
 }
 
-void own_mount::take_away() {
-    if (is_there()) {
-        kmod::unmount(mount_point_, true);
+unmount_report own_mount::take_away() {
+    unmount_report report = unmount(true);
+    if (report.outcome != unmount_outcome::done) {
+        state_ = state::given_up;
     }
-    gone_ = true;
+    return report;
 }
 
 } // namespace puffs::kmod

@@ -91,6 +91,7 @@ struct session::implementation {
     void on_signal();
     void stop();
     void stop_at_once();
+    void take_away();
     void begin_drain();
     void drain();
     void close_channels();
@@ -337,14 +338,20 @@ void session::implementation::stop() {
     if (report.outcome == unmount_outcome::done) {
         return; // the channels end by themselves
     }
-    PUFFS_LOG(err, "{}", report.text);
     exit_status = 1;
-    stop_at_once();
+    stop_at_once(); // says why, unless it can take away what could not be unmounted
+}
+
+void session::implementation::take_away() {
+    if (const auto report = own->take_away(); report.outcome != unmount_outcome::done) {
+        PUFFS_LOG(err, "{}; ending the connection, the mount stays", report.text);
+        exit_status = 1;
+    }
 }
 
 // A core that an operation blocks must not block this: nothing waits for it but the drain, which has a limit.
 void session::implementation::stop_at_once() {
-    own->take_away();
+    take_away();
     close_channels();
     if (now == state::running) {
         begin_drain();
@@ -402,7 +409,7 @@ void session::implementation::drain() {
         return;
     }
     if (std::chrono::steady_clock::now() >= drain_until) {
-        own->take_away();
+        take_away();
         PUFFS_LOG(err,
                   "mount '{}': {} operations and {} cores did not end in time after the mount was "
                   "gone; leaving them",
@@ -416,7 +423,7 @@ void session::implementation::drain() {
 }
 
 void session::implementation::finish() {
-    own->take_away(); // aborted by somebody, it is still listed
+    take_away(); // aborted by somebody, it is still listed
     runtime->run_on(0, [this] {
         mount->userdead();
         library->finish(true);
@@ -425,7 +432,8 @@ void session::implementation::finish() {
         print_stats();
     }
     runtime->stop();
-    PUFFS_LOG(info, "{} on {}: unmounted", options.subtype, mount_point);
+    PUFFS_LOG(info, "{} on {}: {}", options.subtype, mount_point,
+              own->gone() ? "unmounted" : "ended");
     now = state::ended;
 }
 

@@ -2,10 +2,10 @@
 
 #include "daemon/detach.hh"
 #include "daemon/limits.hh"
-#include "daemon/mountpoint.hh"
 #include "puffs/base/assert.hh"
 #include "puffs/base/log.hh"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <csignal>
 #include <utility>
@@ -147,17 +147,19 @@ awaitable<void> mount::serve_once() {
 }
 
 outcome<void> mount::launch() {
-    const auto mounted = mounted_at(spec_.mountpoint);
-    if (!mounted) return std::unexpected(mounted.error());
-    if (const auto& other = *mounted; other.has_value()) {
+    auto before = mounts_at(spec_.mountpoint);
+    if (!before) return std::unexpected(before.error());
+    if (!before->empty() && before->back().is_fuse()) {
         return fail(failure_code::exists, spec_.mountpoint +
                                               " is the mount point of another file system (" +
-                                              *other + ")");
+                                              before->back().type + ")");
     }
     const auto program = find_server(spec_.server, common_.server_dirs);
     if (!program) return std::unexpected(program.error());
     if (auto ok = child_.start(server_command(*program, spec_, child::ready_fd)); !ok) return ok;
     server_lives_ = launched_ = true;
+    before_ = std::move(*before);
+    own_.reset();
     PUFFS_LOG(info, "{}: started {} as process {}", spec_.mountpoint, *program,
               child_.pid().value_or(0));
     return {};
@@ -190,7 +192,7 @@ void mount::deadline_passed() {
 // The server is gone: so must be its mount.
 awaitable<void> mount::finish() {
     outcome<void> detached;
-    if (launched_) detached = co_await detach(spec_.mountpoint);
+    if (launched_) detached = co_await remove_left_mount();
     launched_ = !detached;
     if (!detached) failed_ = std::move(detached.error());
     const bool stopped = detached && (stop_wanted_ || !failed_);
@@ -200,6 +202,15 @@ awaitable<void> mount::finish() {
     if (stopped) failed_.reset();
     active_ = restart_due_;
     enter(stopped ? mount_state::stopped : mount_state::failed);
+}
+
+awaitable<outcome<void>> mount::remove_left_mount() {
+    auto left = left_mount();
+    if (!left) co_return std::unexpected(std::move(left.error()));
+    if (!*left) co_return outcome<void>();
+    const bool said_gone = last_exit_ && last_exit_->clean();
+    co_return co_await detach(spec_.mountpoint, std::move(**left),
+                              own_ && !said_gone ? detach_what::own : detach_what::own_if_dead);
 }
 
 // Returns whether to serve again. After `false` this object may be gone.
@@ -231,7 +242,7 @@ void mount::child_answered(std::string_view line) {
         deadline_ = steady::time_point::max();
         wake_.cancel();
         enter(mount_state::running);
-        warn_unless_mounted();
+        note_own_mount();
         return;
     }
     leave_with({failure_code::start_failed, line.starts_with(error_word)
@@ -297,12 +308,26 @@ void mount::set_deadline(steady::duration from_now) {
     wake_.cancel();
 }
 
-void mount::warn_unless_mounted() const {
-    const auto mounted = mounted_at(spec_.mountpoint);
-    if (mounted && !*mounted) {
+// Nobody but the server has had a reason to mount there since it was started.
+void mount::note_own_mount() {
+    const auto there = mounts_at(spec_.mountpoint);
+    if (!there) return; // left_mount() looks again
+    if (there->empty() || !there->back().is_fuse()) {
         PUFFS_LOG(warn, "{}: the server says it is ready, but nothing is mounted here",
                   spec_.mountpoint);
+        return;
     }
+    own_ = there->back();
+}
+
+// What a server that never said it was ready may have left is on top, and was not there before.
+outcome<std::optional<mount_entry>> mount::left_mount() const {
+    if (own_) return own_;
+    const auto there = mounts_at(spec_.mountpoint);
+    if (!there) return std::unexpected(there.error());
+    if (there->empty() || !there->back().is_fuse()) return std::nullopt;
+    if (std::ranges::find(before_, there->back()) != before_.end()) return std::nullopt;
+    return there->back();
 }
 
 } // namespace puffs::daemon

@@ -32,6 +32,7 @@
 #include "daemon/failure.hh"
 #include "daemon/limits.hh"
 #include "daemon/mount_spec.hh"
+#include "daemon/mountpoint.hh"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -113,13 +114,15 @@ class mount final : private child_listener {
     awaitable<void> run();
     awaitable<void> serve_once();
     awaitable<void> finish();
+    awaitable<outcome<void>> remove_left_mount();
     awaitable<bool> pause_before_restart();
     outcome<void> launch();
     void deadline_passed();
     void enter(mount_state state);
     void leave_with(failure why);
     void set_deadline(steady::duration from_now);
-    void warn_unless_mounted() const;
+    void note_own_mount();
+    [[nodiscard]] outcome<std::optional<mount_entry>> left_mount() const;
 
     // Constant after construction.
     boost::asio::io_context& context_;
@@ -133,8 +136,11 @@ class mount final : private child_listener {
     steady::time_point running_since_{};
     bool active_ = false;
     bool server_lives_ = false;
-    bool launched_ =
-        false; // a server was started and may have left a mount; what others mounted is never touched
+    bool launched_ = false; // a server was started and may have left a mount
+    // What others mounted is never touched: what is there before a server starts, and what is not the mount that it
+    // had when it said that it is ready.
+    std::vector<mount_entry> before_;
+    std::optional<mount_entry> own_;
     bool stop_wanted_ = false;
     bool was_running_ = false; // in this life
     bool killed_ = false;      // in this life

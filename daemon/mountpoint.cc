@@ -76,37 +76,51 @@ bool lies_below(std::string_view inner, std::string_view outer) {
     return inner.size() > outer.size() && inner.starts_with(outer) && inner[outer.size()] == '/';
 }
 
-std::optional<std::string> type_mounted_at(std::string_view mountinfo,
-                                           std::string_view mountpoint) {
-    std::optional<std::string> found;
+bool mount_entry::is_fuse() const {
+    return type == "fuse" || type == "fuseblk" || type.starts_with("fuse.");
+}
+
+std::vector<mount_entry> mounts_at(std::string_view mountinfo, std::string_view mountpoint) {
+    std::vector<mount_entry> found;
     while (!mountinfo.empty()) {
         const auto end = mountinfo.find('\n');
         auto line = mountinfo.substr(0, end);
         mountinfo.remove_prefix(end == std::string_view::npos ? mountinfo.size() : end + 1);
 
         // 36 35 98:0 /root /mount/point rw,noatime shared:1 - type source options
-        for (int skip = 0; skip < 4; ++skip)
-            next_field(line);
+        const auto id = next_field(line);
+        next_field(line);
+        const auto device = next_field(line);
+        next_field(line);
         if (unescape(next_field(line)) != mountpoint) continue;
         const auto dash = line.find(" - ");
         if (dash == std::string_view::npos) continue;
         line.remove_prefix(dash + 3);
-        const auto type = next_field(line);
-        if (type == "fuse" || type == "fuseblk" || type.starts_with("fuse.")) {
-            found = std::string(type);
-        } else {
-            found.reset(); // mounted over the one found before
-        }
+        found.push_back({std::string(id), std::string(device), std::string(next_field(line))});
     }
     return found;
 }
 
-outcome<std::optional<std::string>> mounted_at(std::string_view mountpoint) {
+outcome<std::vector<mount_entry>> mounts_at(std::string_view mountpoint) {
     std::ifstream file("/proc/self/mountinfo");
     const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     if (!file || text.empty())
         return fail(failure_code::system, "cannot read /proc/self/mountinfo");
-    return type_mounted_at(text, mountpoint);
+    return mounts_at(text, mountpoint);
+}
+
+std::optional<std::string> type_mounted_at(std::string_view mountinfo,
+                                           std::string_view mountpoint) {
+    const auto found = mounts_at(mountinfo, mountpoint);
+    if (found.empty() || !found.back().is_fuse()) return std::nullopt;
+    return found.back().type;
+}
+
+outcome<std::optional<std::string>> mounted_at(std::string_view mountpoint) {
+    const auto found = mounts_at(mountpoint);
+    if (!found) return std::unexpected(found.error());
+    if (found->empty() || !found->back().is_fuse()) return std::nullopt;
+    return found->back().type;
 }
 
 } // namespace puffs::daemon

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace puffs::daemon {
 
@@ -27,6 +28,25 @@ namespace puffs::daemon {
 
 // Whether `inner` lies below `outer`: "/a/b" below "/a".
 [[nodiscard]] bool lies_below(std::string_view inner, std::string_view outer);
+
+// One line of the kernel's table of mounts.
+struct mount_entry {
+    std::string id;     // of the mount
+    std::string device; // "0:45", of its file system
+    std::string type;   // "fuse.memfs"
+
+    [[nodiscard]] bool is_fuse() const;
+    // The kernel gives both numbers again once mount and file system are gone.
+    friend bool operator==(const mount_entry&, const mount_entry&) = default;
+};
+
+// All that is mounted exactly at `mountpoint`, the topmost last.
+[[nodiscard]] std::vector<mount_entry> mounts_at(std::string_view mountinfo,
+                                                 std::string_view mountpoint);
+
+// The same, in the table of this process's mount namespace.
+// Blocks:  never on a file server.
+[[nodiscard]] outcome<std::vector<mount_entry>> mounts_at(std::string_view mountpoint);
 
 // The type ("fuse.memfs") of what is mounted topmost and exactly at `mountpoint`, if that is a FUSE file system.
 [[nodiscard]] std::optional<std::string> type_mounted_at(std::string_view mountinfo,

@@ -146,6 +146,38 @@ class MountedDaemonTest(unittest.TestCase):
         self.assertEqual(mounts_below(self.folder), [self.memfs])
         self.assertEqual([mount["mountpoint"] for mount in self.list()], [self.memfs])
 
+    def unmounted_and_mounted_by_somebody_else(self, *unmount):
+        """The daemon gets no time in between, and the kernel may give the same numbers to the new mount."""
+        self.daemon.send_signal(signal.SIGSTOP)
+        try:
+            self.command(*unmount, self.memfs)
+            self.command(HELLO, self.memfs)
+        finally:
+            self.daemon.send_signal(signal.SIGCONT)
+
+    def stays_somebody_elses(self):
+        self.wait("it is seen", lambda: self.list()[1]["state"] == "stopped")
+        self.assertEqual(self.command("ls", self.memfs), "hello\n")
+        self.assertEqual(self.ctl("umount", self.memfs).returncode, 0)
+        self.assertEqual(self.command("ls", self.memfs), "hello\n")
+        self.command("fusermount3", "-u", self.memfs)
+
+    def test_mount_of_somebody_else_in_the_place_of_ours_is_left_alone(self):
+        self.start()
+        self.unmounted_and_mounted_by_somebody_else("fusermount3", "-u")
+        self.stays_somebody_elses()
+
+    def test_mount_of_somebody_else_in_the_place_of_ours_in_use_is_left_alone(self):
+        self.start()
+        holder = subprocess.Popen(["sh", "-c", f"exec 3> {self.memfs}/open; echo open; exec sleep 60"],
+                                  stdout=subprocess.PIPE, text=True, **self.user)
+        self.addCleanup(holder.communicate)
+        self.addCleanup(holder.kill)
+        self.assertEqual(holder.stdout.readline(), "open\n")
+        self.unmounted_and_mounted_by_somebody_else("fusermount3", "-u", "-z")
+        holder.kill()
+        self.stays_somebody_elses()
+
     def test_unmounted_by_somebody_else_is_stopped_not_failed(self):
         self.start()
         subprocess.run(["umount", self.hello], timeout=TIMEOUT_S, check=True)

@@ -1,12 +1,15 @@
 #include "daemon/mount_table.hh"
 #include "daemon/mountpoint.hh"
+#include "daemon/owned_fd.hh"
 #include "unit/daemon/run_coroutine.hh"
 #include "unit/daemon/temporary_directory.hh"
 
 #include <cerrno>
 #include <csignal>
+#include <fcntl.h>
 #include <filesystem>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -391,6 +394,40 @@ TEST_F(real_mounts, mount_that_a_server_leaves_behind_is_detached) {
     const auto wanted = spec("orphan-mount");
     ASSERT_TRUE(mount(wanted));
     EXPECT_TRUE(umount(wanted.mountpoint));
+    EXPECT_EQ(mounted_at(wanted.mountpoint), std::nullopt);
+}
+
+// The server's own mount is gone, but the kernel still has it: somebody holds it.
+TEST_F(real_mounts, mount_that_somebody_made_since_is_not_detached) {
+    const auto wanted = spec("orphan-mount");
+    ASSERT_TRUE(mount(wanted));
+    const char* const where = wanted.mountpoint.c_str();
+    const owned_fd holder(::open(where, O_PATH | O_CLOEXEC));
+    ASSERT_EQ(::umount2(where, MNT_DETACH), 0);
+    const owned_fd stranger(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
+    const auto options =
+        "fd=" + std::to_string(stranger.get()) + ",rootmode=40000,user_id=0,group_id=0";
+    ASSERT_EQ(::mount("stranger", where, "fuse.stranger", 0, options.c_str()), 0);
+    EXPECT_TRUE(umount(wanted.mountpoint));
+    EXPECT_EQ(mounted_at(wanted.mountpoint), "fuse.stranger");
+    ::umount2(where, MNT_DETACH);
+}
+
+TEST_F(real_mounts, mount_that_somebody_put_on_top_is_not_detached) {
+    const auto wanted = spec("orphan-mount");
+    ASSERT_TRUE(mount(wanted));
+    const char* const where = wanted.mountpoint.c_str();
+    ASSERT_EQ(::mount("none", where, "tmpfs", 0, nullptr), 0);
+    const auto refused = umount(wanted.mountpoint);
+    const auto there = mounts_at(wanted.mountpoint);
+    ASSERT_TRUE(there);
+    EXPECT_EQ(there->size(), 2U);
+    EXPECT_EQ(::umount2(where, 0), 0);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error(),
+              (failure{failure_code::stop_failed, "cannot detach " + wanted.mountpoint +
+                                                      ": another mount (tmpfs) lies on top"}));
+    EXPECT_TRUE(umount(wanted.mountpoint)) << "once more";
     EXPECT_EQ(mounted_at(wanted.mountpoint), std::nullopt);
 }
 

@@ -30,6 +30,12 @@ TEST(mountpoint, type_of_what_is_mounted_topmost) {
     EXPECT_EQ(type_mounted_at(table, "/mnt/a/"), std::nullopt);
 }
 
+TEST(mountpoint, all_that_is_mounted_there_has_its_numbers) {
+    EXPECT_EQ(mounts_at(table, "/mnt/under"),
+              (std::vector<mount_entry>{{"43", "0:43", "fuse.memfs"}, {"44", "0:44", "tmpfs"}}));
+    EXPECT_TRUE(mounts_at(table, "/mnt").empty());
+}
+
 TEST(mountpoint, every_prefix_of_a_mount_table_is_read_without_harm) {
     for (std::size_t length = 0; length <= table.size(); ++length) {
         const std::string cut(table.substr(0, length)); // its own buffer, for the address sanitizer

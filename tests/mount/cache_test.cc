@@ -40,10 +40,6 @@ class logged : public testing::Test {
         return count(operation) - before;
     }
     [[nodiscard]] std::string in(const std::string& name) const { return s.path() / name; }
-    static std::string text_of(const std::string& file) {
-        std::ifstream f(file);
-        return {std::istreambuf_iterator<char>(f), {}};
-    }
     static void list(const std::string& directory) {
         for (const auto& entry : std::filesystem::directory_iterator(directory)) {
             static_cast<void>(entry);
@@ -60,7 +56,7 @@ class answers : public logged {
     std::size_t reads_of_three_opens(const std::string& name) {
         return count_in("read", [&] {
             for (int i = 0; i < 3; ++i) {
-                EXPECT_EQ(text_of(in(name)).size(), 4096U);
+                EXPECT_EQ(read_file(in(name)).size(), 4096U);
             }
         });
     }
@@ -142,10 +138,10 @@ TEST_F(owner, is_asked_to_open_and_to_create_but_once) {
     for (int i = 0; i < 5; ++i) {
         const std::string name = in("f" + std::to_string(i));
         std::ofstream(name) << "text";
-        EXPECT_EQ(text_of(name), "text");
+        EXPECT_EQ(read_file(name), "text");
         list(s.path());
         std::ofstream(name) << "xyz"; // cuts off what was there
-        EXPECT_EQ(text_of(name), "xyz");
+        EXPECT_EQ(read_file(name), "xyz");
     }
     EXPECT_EQ(count("create"), 1U);
     EXPECT_EQ(count("mknod"), 5U);
@@ -157,8 +153,8 @@ TEST_F(owner, is_not_asked_for_what_was_read_or_written) {
     const std::string name = in("f"), text(100000, 'x');
     std::ofstream(name) << text;
     EXPECT_EQ(stat_of(name).st_size, 100000); // says the time of the write, which is news
-    EXPECT_EQ(text_of(name), text);
-    EXPECT_EQ(count_in("read", [&] { EXPECT_EQ(text_of(name), text); }), 0U);
+    EXPECT_EQ(read_file(name), text);
+    EXPECT_EQ(count_in("read", [&] { EXPECT_EQ(read_file(name), text); }), 0U);
     ASSERT_EQ(::symlink("target", in("link").c_str()), 0);
     EXPECT_EQ(std::filesystem::read_symlink(in("link")), "target");
     EXPECT_EQ(
@@ -174,7 +170,7 @@ TEST_F(owner, keeps_whole_pages_that_were_written) {
     const std::string name = in("f"), text(4096 * 16, 'x');
     std::ofstream(name) << text;
     stat_of(name);
-    EXPECT_EQ(count_in("read", [&] { EXPECT_EQ(text_of(name), text); }), 0U);
+    EXPECT_EQ(count_in("read", [&] { EXPECT_EQ(read_file(name), text); }), 0U);
 }
 
 TEST_F(owner, serves_a_removed_file_as_long_as_it_is_open) {
@@ -210,7 +206,7 @@ TEST_F(collecting, many_writes_are_few_requests) {
                            }
                        }),
               5U);
-    EXPECT_EQ(text_of(name), all);
+    EXPECT_EQ(read_file(name), all);
     EXPECT_EQ(stat_of(name).st_size, static_cast<off_t>(all.size()));
 }
 
@@ -226,7 +222,7 @@ TEST_F(collecting, a_page_is_completed_through_a_handle_for_writing) {
     }
     std::string wanted = text.substr(0, 8190);
     wanted[5000] = 'y';
-    EXPECT_EQ(text_of(name), wanted);
+    EXPECT_EQ(read_file(name), wanted);
 }
 
 } // namespace

@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,10 +21,28 @@ using testing::HasSubstr;
 
 constexpr uid_t ordinary_user = 65534; // nobody
 
-std::string read_file(const std::filesystem::path& path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
+// /dev/fuse as distributions have it, in the mount namespace of the tests.
+class device_for_everybody {
+  public:
+    device_for_everybody() {
+        struct stat st {};
+        EXPECT_EQ(::stat("/dev/fuse", &st), 0);
+        EXPECT_EQ(::mount("none", dir_.path().c_str(), "tmpfs", 0, nullptr), 0);
+        const std::string node = dir_.path() / "fuse";
+        EXPECT_EQ(::mknod(node.c_str(), S_IFCHR, st.st_rdev), 0);
+        EXPECT_EQ(::chmod(node.c_str(), 0666), 0);
+        EXPECT_EQ(::mount(node.c_str(), "/dev/fuse", nullptr, MS_BIND, nullptr), 0);
+    }
+    ~device_for_everybody() {
+        EXPECT_EQ(::umount2("/dev/fuse", MNT_DETACH), 0);
+        EXPECT_EQ(::umount2(dir_.path().c_str(), MNT_DETACH), 0);
+    }
+    device_for_everybody(const device_for_everybody&) = delete;
+    device_for_everybody& operator=(const device_for_everybody&) = delete;
+
+  private:
+    const temp_dir dir_;
+};
 
 // Starts a server that must refuse, and returns what it says; nothing may stay mounted.
 run_result refused(const std::vector<std::string>& command, const run_options& o = {}) {
@@ -95,18 +114,41 @@ TEST(hello_mounted, unmounting_from_outside_ends_the_server_cleanly) {
 }
 
 TEST(hello_mounted, ordinary_user_mounts_uses_and_unmounts) {
-    struct stat before {};
-    ASSERT_EQ(::stat("/dev/fuse", &before), 0);
-    ::chmod("/dev/fuse", 0666); // as distributions have it
-    {
-        mounted_server s(HELLO,
-                         {.arguments = {}, .uid = ordinary_user, .start_limit = seconds(20)});
-        EXPECT_TRUE(s.ready()) << s.start_line() << s.log();
-        const run_options as_user{.limit = seconds(10), .uid = ordinary_user, .environment = {}};
-        EXPECT_THAT(run({"cat", s.path() / "hello"}, as_user).output, HasSubstr("ello"));
-        s.stop();
+    const device_for_everybody device;
+    mounted_server s(HELLO, {.arguments = {}, .uid = ordinary_user, .start_limit = seconds(20)});
+    EXPECT_TRUE(s.ready()) << s.start_line() << s.log();
+    const run_options as_user{.limit = seconds(10), .uid = ordinary_user, .environment = {}};
+    EXPECT_THAT(run({"cat", s.path() / "hello"}, as_user).output, HasSubstr("ello"));
+    s.stop();
+}
+
+// The tests' own promise.
+TEST(hello_mounted, is_unmounted_when_its_test_dies) {
+    const temp_dir dir;
+    ASSERT_EQ(::setenv("TMPDIR", dir.path().c_str(), 1), 0);
+    ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0); // the server becomes a child of ours
+    const pid_t test = ::fork();
+    if (test == 0) {
+        const mounted_server s(HELLO);
+        std::ofstream(dir.path() / "where") << s.pid() << ' ' << s.path().string() << std::flush;
+        ::raise(SIGKILL);
     }
-    ::chmod("/dev/fuse", before.st_mode & 07777);
+    ::unsetenv("TMPDIR");
+    ASSERT_EQ(::waitpid(test, nullptr, 0), test);
+    pid_t server = 0;
+    std::string mount_point;
+    std::ifstream(dir.path() / "where") >> server >> mount_point;
+    ASSERT_GT(server, 0);
+    int status = 0;
+    pid_t ended = 0;
+    for (int i = 0; i < 10000 && ended == 0; ++i) {
+        ::usleep(1000);
+        ended = ::waitpid(server, &status, WNOHANG);
+    }
+    EXPECT_EQ(ended, server) << "it serves on";
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    EXPECT_FALSE(is_mount_point(mount_point));
+    ::prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
 TEST(start_errors, mount_point_missing) {
@@ -329,10 +371,7 @@ TEST(stopping, busy_mount_is_detached_and_served_until_its_last_user_is_gone) {
     const int fd = ::open((s.path() / "fine").c_str(), O_RDONLY);
     ASSERT_GE(fd, 0);
     s.signal(SIGTERM);
-    for (int i = 0; i < 2000 && s.mounted(); ++i) {
-        ::usleep(1000);
-    }
-    EXPECT_FALSE(s.mounted());
+    EXPECT_TRUE(s.wait_unmounted(seconds(2)));
     EXPECT_EQ(s.wait(milliseconds(100)), -1) << "ended although a file was open";
     char text[8] = {};
     EXPECT_EQ(::read(fd, text, sizeof(text)), 5);
@@ -346,9 +385,7 @@ TEST(stopping, second_signal_during_shutdown_stops_at_once) {
     const int fd = ::open((s.path() / "fine").c_str(), O_RDONLY);
     ASSERT_GE(fd, 0);
     s.signal(SIGINT);
-    for (int i = 0; i < 2000 && s.mounted(); ++i) {
-        ::usleep(1000);
-    }
+    EXPECT_TRUE(s.wait_unmounted(seconds(2)));
     s.signal(SIGINT);
     EXPECT_GE(s.wait(seconds(10)), 0) << "still there";
     char byte = 0;
@@ -358,13 +395,9 @@ TEST(stopping, second_signal_during_shutdown_stops_at_once) {
 
 // spec: U12 U13
 TEST(stopping, connection_aborted_through_fusectl) {
-    ASSERT_EQ(shell("mountpoint -q /sys/fs/fuse/connections || mount -t fusectl none "
-                    "/sys/fs/fuse/connections")
-                  .status,
-              0);
     mounted_server s(UNRULY);
     ASSERT_TRUE(s.ready());
-    std::ofstream("/sys/fs/fuse/connections/" + std::to_string(s.connection()) + "/abort") << "1\n";
+    std::ofstream(s.control("abort")) << "1\n";
     EXPECT_EQ(s.wait(seconds(10)), 1) << s.log();
     EXPECT_FALSE(s.mounted());
     EXPECT_THAT(s.log(),
@@ -401,12 +434,7 @@ TEST(stopping, server_killed_with_a_hundred_callers_blocked) {
         children.push_back(child);
     }
     // All of them are in the kernel, waiting for the reply.
-    const std::string waiting =
-        "/sys/fs/fuse/connections/" + std::to_string(s.connection()) + "/waiting";
-    ASSERT_EQ(shell("mountpoint -q /sys/fs/fuse/connections || mount -t fusectl none "
-                    "/sys/fs/fuse/connections")
-                  .status,
-              0);
+    const std::filesystem::path waiting = s.control("waiting");
     for (int i = 0; i < 10000 && std::atoi(read_file(waiting).c_str()) < callers; ++i) {
         ::usleep(1000);
     }

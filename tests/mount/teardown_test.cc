@@ -101,16 +101,12 @@ class teardown : public testing::Test {
 
 // spec: U12 U13 X7
 TEST_F(teardown, abort_under_load_gives_every_caller_an_error) {
-    ASSERT_EQ(shell("mountpoint -q /sys/fs/fuse/connections || mount -t fusectl none "
-                    "/sys/fs/fuse/connections")
-                  .status,
-              0);
     for (int round = 0; round < rounds(); ++round) {
         mounted_server s(MEMFS, options());
         ASSERT_TRUE(s.ready()) << s.start_line() << s.log();
         callers at_work(s.path());
         ASSERT_TRUE(at_work.work_for_a_while(round)) << s.log();
-        std::ofstream("/sys/fs/fuse/connections/" + std::to_string(s.connection()) + "/abort") << 1;
+        std::ofstream(s.control("abort")) << 1;
         ASSERT_TRUE(at_work.all_gone()) << "round " << round << ": a caller hangs\n" << s.log();
         ASSERT_EQ(s.wait(seconds(15)), 1) << "round " << round << "\n" << s.log();
         ASSERT_FALSE(s.mounted());
@@ -156,9 +152,7 @@ TEST_F(teardown, stopping_at_once_under_load_gives_every_caller_an_error) {
         callers at_work(s.path());
         ASSERT_TRUE(at_work.work_for_a_while(round)) << s.log();
         s.signal(SIGTERM);
-        for (int i = 0; i < 5000 && s.mounted(); ++i) {
-            ::usleep(1000);
-        }
+        ASSERT_TRUE(s.wait_unmounted(seconds(5)));
         s.signal(SIGTERM);
         const int status = s.wait(seconds(15));
         ASSERT_GE(status, 0) << "round " << round << "\n" << s.log();

@@ -6,9 +6,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sstream>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -30,8 +32,12 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
     return p;
 }
 
-void become(uid_t uid) {
+// In a child: becomes that user, who gets the signal when the test dies. (A change of user would take that back.)
+void become(uid_t uid, int signal, pid_t parent) {
     if (uid != 0 && (::setgid(uid) < 0 || ::setuid(uid) < 0)) {
+        ::_exit(126);
+    }
+    if (::prctl(PR_SET_PDEATHSIG, signal) < 0 || ::getppid() != parent) {
         ::_exit(126);
     }
 }
@@ -81,6 +87,7 @@ run_result run(const std::vector<std::string>& command, const run_options& o) {
     if (::pipe2(ends, O_CLOEXEC) < 0) {
         return {};
     }
+    const pid_t self = ::getpid();
     const pid_t child = ::fork();
     if (child == 0) {
         ::setpgid(0, 0);
@@ -91,7 +98,7 @@ run_result run(const std::vector<std::string>& command, const run_options& o) {
         for (const std::string& e : o.environment) {
             ::putenv(const_cast<char*>(e.c_str()));
         }
-        become(o.uid);
+        become(o.uid, SIGKILL, self);
         auto words = pointers(command);
         ::execvp(words[0], words.data());
         ::_exit(127);
@@ -114,6 +121,11 @@ run_result shell(const std::string& script, const run_options& o) {
     return run({"bash", "-euo", "pipefail", "-c", script}, o);
 }
 
+std::string read_file(const std::filesystem::path& path) {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
 bool is_mount_point(const std::filesystem::path& path) {
     std::ifstream table("/proc/self/mountinfo");
     std::string line;
@@ -133,18 +145,30 @@ bool is_mount_point(const std::filesystem::path& path) {
 namespace {
 
 // Before any test: 77 is a test that was skipped.
-class transport_check : public testing::Environment {
+[[noreturn]] void skip(const char* why) {
+    std::printf("skipped: %s\n", why);
+    std::exit(77);
+}
+
+class surroundings : public testing::Environment {
     void SetUp() override {
+        if (::geteuid() != 0 || ::access("/dev/fuse", R_OK | W_OK) != 0) {
+            skip("mounting as several users needs root, and /dev/fuse");
+        }
         std::string state;
         std::ifstream("/sys/module/fuse/parameters/enable_uring") >> state;
         if (asked_transport() == "uring" && state != "Y") {
-            std::puts("skipped: FUSE over io_uring is not switched on in this kernel");
-            std::exit(77);
+            skip("FUSE over io_uring is not switched on in this kernel");
+        }
+        // Whatever the tests mount goes with their processes, however those end, and nobody else sees it.
+        if (::unshare(CLONE_NEWNS) < 0 ||
+            ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) {
+            skip("no mount namespace of our own");
         }
     }
 };
 [[maybe_unused]] testing::Environment* const checked_before =
-    testing::AddGlobalTestEnvironment(new transport_check);
+    testing::AddGlobalTestEnvironment(new surroundings);
 
 } // namespace
 
@@ -170,13 +194,14 @@ mounted_server::mounted_server(const std::string& program, const server_options&
     command.insert(command.end(), o.arguments.begin(), o.arguments.end());
     command.push_back(mount_point_.string());
     const int log = ::open(log_.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0666);
+    const pid_t self = ::getpid();
     pid_ = ::fork();
     if (pid_ == 0) {
         ::setpgid(0, 0);
         ::fcntl(ends[1], F_SETFD, 0);
         ::dup2(log, 1);
         ::dup2(log, 2);
-        become(o.uid);
+        become(o.uid, SIGTERM, self);
         auto words = pointers(command);
         ::execv(words[0], words.data());
         ::_exit(127);
@@ -214,8 +239,7 @@ mounted_server::~mounted_server() {
 }
 
 std::string mounted_server::log() const {
-    std::ifstream file(log_);
-    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    return read_file(log_);
 }
 
 void mounted_server::signal(int number) const {
@@ -246,6 +270,25 @@ void mounted_server::stop() {
 
 bool mounted_server::mounted() const {
     return is_mount_point(mount_point_);
+}
+
+bool mounted_server::wait_unmounted(std::chrono::milliseconds limit) const {
+    const auto until = clock::now() + limit;
+    while (mounted()) {
+        if (clock::now() >= until) {
+            return false;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return true;
+}
+
+std::filesystem::path mounted_server::control(const std::string& file) const {
+    const std::filesystem::path connections = "/sys/fs/fuse/connections";
+    if (!is_mount_point(connections)) {
+        EXPECT_EQ(::mount("none", connections.c_str(), "fusectl", 0, nullptr), 0);
+    }
+    return connections / std::to_string(connection_) / file;
 }
 
 } // namespace puffs::test

@@ -1,8 +1,10 @@
 // support/mount/mounted.hh - a file server started, mounted on a private directory, and taken down again, for tests.
 //
 // Units:      seconds.
-// Ownership:  owns process, directory and log; the destructor leaves no mount and no process
-//             behind, and fails the test if it had to use force.
+// Ownership:  owns process, directory and log; the destructor leaves no mount and no process behind, and fails the test
+//             if it had to use force. Should the test die instead, the server gets SIGTERM.
+// Elsewhere:  the tests of a program that links this have a mount namespace of their own: the machine sees no mount of
+//             theirs. They are skipped (77) where they may not mount.
 // Threading:  one test thread.
 // Errors:     start() reports; the destructor calls ADD_FAILURE.
 #pragma once
@@ -65,8 +67,6 @@ class mounted_server {
     [[nodiscard]] const std::filesystem::path& path() const { return mount_point_; }
     [[nodiscard]] pid_t pid() const { return pid_; }
     [[nodiscard]] std::string log() const;
-    // Number of the connection, as /sys/fs/fuse/connections has it.
-    [[nodiscard]] unsigned connection() const { return connection_; }
 
     void signal(int number) const;
     // Exit status (128 + signal number when killed), or -1 if it still runs after `limit`.
@@ -74,6 +74,10 @@ class mounted_server {
     // SIGTERM, and the server must end with 0.
     void stop();
     [[nodiscard]] bool mounted() const;
+    // False when it is still mounted after `limit`.
+    [[nodiscard]] bool wait_unmounted(std::chrono::milliseconds limit) const;
+    // A file of its connection in fusectl, such as "abort".
+    [[nodiscard]] std::filesystem::path control(const std::string& file) const;
 
   private:
     temp_dir dir_;
@@ -86,6 +90,8 @@ class mounted_server {
     unsigned connection_ = 0;
     std::string line_;
 };
+
+std::string read_file(const std::filesystem::path& path);
 
 // Is this path a mount point? Read from /proc/self/mountinfo: a dead mount counts too.
 bool is_mount_point(const std::filesystem::path& path);

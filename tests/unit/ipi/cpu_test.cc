@@ -210,7 +210,7 @@ TEST_F(cpu_test, handlers_nest_up_to_the_limit_and_no_deeper) {
     });
 }
 
-// spec: T1 T2
+// spec: T1
 TEST_F(cpu_test, the_current_core_is_read_anew_after_it_changed) {
     EXPECT_EQ(ipi::cpu::current_or_null(), nullptr);
     EXPECT_DEATH((void)ipi::cpu::current(), "not a core");

@@ -144,7 +144,7 @@ TEST_F(io_test, others_run_on_the_core_while_one_waits) {
     });
 }
 
-// spec: T10
+// spec: H10
 TEST_F(io_test, a_limit_ends_the_wait_and_the_call) {
     run([this] {
         const auto before = lwkt::core::current().now();

@@ -28,6 +28,7 @@ TEST(operation_lines, are_counts_where_no_times_are_kept) {
                             "all     read                   2        1"));
 }
 
+// spec: T15
 TEST(operation_lines, have_the_sum_of_all_cores_and_each_that_served) {
     operation_statistics a;
     operation_statistics b;

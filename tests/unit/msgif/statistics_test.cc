@@ -69,6 +69,7 @@ TEST(operation_kinds, have_names_of_their_own) {
     EXPECT_STREQ(kmod::name_of_kind(0), "other");
 }
 
+// spec: T15
 TEST_P(statistics, count_operations_and_errors_on_the_core_that_they_came_from) {
     caller good;
     caller bad;
@@ -86,6 +87,8 @@ TEST_P(statistics, count_operations_and_errors_on_the_core_that_they_came_from) 
     EXPECT_EQ(count(kind(vn_op::fsync)), (counted{2, 1}));
     EXPECT_EQ(all_ended(), 2U);
     EXPECT_EQ(count(kind(vfs_op::sync), 1), (counted{1, 0}));
+    EXPECT_EQ(count(kind(vfs_op::sync)), (counted{0, 0}));
+    EXPECT_EQ(count(kind(vn_op::fsync), 1), (counted{0, 0}));
 }
 
 // spec: F25 U13

@@ -105,11 +105,15 @@ void told(park& p, int rv, void* arg) {
     w.mount.msgmem_release(&p);
 }
 
+// Blocked by the callers, besides what a wait blocks: a signal that no wait minds.
+constexpr std::uint64_t callers_mask = std::uint64_t{1} << (SIGWINCH - 1);
+
 void ask(void* self) {
     caller& c = *static_cast<caller*>(self);
     world& w = *c.w;
     lwkt::thread& td = lwkt::thread::current();
     c.td.store(&td, std::memory_order_release);
+    td.set_signal_mask(callers_mask);
     for (bool dead = false; !dead;) {
         td.clear_signals();
         park* const p = w.mount.msgmem_alloc(true);
@@ -137,7 +141,8 @@ void ask(void* self) {
                      : w.replied)
             .fetch_add(1, std::memory_order_relaxed);
         const int expected = kind == 0 || who.gid == 0 ? 0 : ENOTDIR;
-        if (rv != expected && rv != EINTR && rv != ENXIO)
+        const bool masked_as_before = td.set_signal_mask(callers_mask) == callers_mask;
+        if ((rv != expected && rv != EINTR && rv != ENXIO) || !masked_as_before)
             w.wrong.fetch_add(1, std::memory_order_relaxed);
         w.mount.msgmem_release(p);
         if (kind == 0) lwkt::yield();

@@ -210,6 +210,7 @@ TEST(stack_stress, everything_at_once_on_real_and_virtual_cores) {
     on_virtual.print("virtual cores");
     EXPECT_GT(on_real.interrupts, 0U);
     EXPECT_GT(on_virtual.interrupts, 0U);
+    EXPECT_GT(on_virtual.interrupted, 0U);
 }
 
 } // namespace

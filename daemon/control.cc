@@ -7,10 +7,12 @@
 
 namespace puffs::daemon {
 
+bool permissions::allows_everything(uid_t peer) const {
+    return peer == 0 || peer == own_uid || std::ranges::find(allow_uids, peer) != allow_uids.end();
+}
+
 bool permissions::allows(uid_t peer, operation op) const {
-    if (peer == 0 || peer == own_uid || std::ranges::find(allow_uids, peer) != allow_uids.end()) {
-        return true;
-    }
+    if (allows_everything(peer)) return true;
     switch (op) {
     case operation::list:
     case operation::status:

@@ -23,6 +23,10 @@ struct permissions {
     std::vector<uid_t> allow_uids;
     bool others_may_list = true;
 
+    [[nodiscard]] bool allows_everything(uid_t peer) const;
+    [[nodiscard]] bool allows_something(uid_t peer) const {
+        return others_may_list || allows_everything(peer);
+    }
     [[nodiscard]] bool allows(uid_t peer, operation op) const;
 };
 
@@ -33,6 +37,8 @@ class control {
     // answer - does what `wanted` says for a peer with this uid.
     // Returns:  the members of the reply.
     [[nodiscard]] awaitable<outcome<json>> answer(uid_t peer, request wanted);
+
+    [[nodiscard]] const permissions& who() const { return who_; }
 
   private:
     outcome<json> status_of(const std::string& mountpoint) const;

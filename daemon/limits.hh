@@ -11,6 +11,9 @@ namespace puffs::daemon::limits {
 
 inline constexpr std::size_t mounts = 256; // in the table, failed ones too; more: too_many
 inline constexpr std::size_t clients = 32; // connected; the next one is told too_many and closed
+// The same of those who may only look, together and of one user: they leave room for those who may do everything.
+inline constexpr std::size_t other_clients = 16;
+inline constexpr std::size_t clients_of_other = 4;
 inline constexpr std::size_t request_bytes =
     16 * 1024; // of one request line; longer: too_long, then closed
 inline constexpr std::size_t reply_bytes =

@@ -3,14 +3,17 @@
 #include "daemon/protocol.hh"
 #include "puffs/base/log.hh"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <utility>
 
 namespace puffs::daemon {
 
@@ -69,18 +72,49 @@ awaitable<void> listener::accept() {
     }
 }
 
+// Why a client of this user cannot be taken.
+outcome<void> listener::room_for(uid_t uid) const {
+    const auto full = [](std::size_t limit, const std::string& whose) {
+        return fail(failure_code::too_many,
+                    std::to_string(limit) + " clients" + whose + " are connected already");
+    };
+    const permissions& who = control_.who();
+    if (!who.allows_something(uid)) {
+        return fail(failure_code::denied, "user " + std::to_string(uid) + " may do nothing here");
+    }
+    if (!who.allows_everything(uid)) {
+        const auto others = std::ranges::count_if(
+            sessions_, [&](const auto& s) { return !who.allows_everything(s->uid()); });
+        const auto same =
+            std::ranges::count_if(sessions_, [&](const auto& s) { return s->uid() == uid; });
+        if (std::cmp_greater_equal(same, limits::clients_of_other)) {
+            return full(limits::clients_of_other, " of user " + std::to_string(uid));
+        }
+        if (std::cmp_greater_equal(others, limits::other_clients)) {
+            return full(limits::other_clients, " of ordinary users");
+        }
+    }
+    if (sessions_.size() >= limits::clients) return full(limits::clients, "");
+    return {};
+}
+
 void listener::welcome(protocol::socket peer) {
-    error_code failed;
-    if (sessions_.size() >= limits::clients) {
-        const auto reply = reply_line(
-            nullptr, failure{failure_code::too_many,
-                             std::to_string(limits::clients) + " clients are connected already"});
+    ucred who{};
+    socklen_t size = sizeof who;
+    if (::getsockopt(peer.native_handle(), SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) {
+        PUFFS_LOG(warn, "a client without credentials: errno {}", errno);
+        return;
+    }
+    if (const auto room = room_for(who.uid); !room) {
+        const auto reply = reply_line(nullptr, room.error());
+        error_code failed;
         peer.non_blocking(true, failed);
         if (!failed) peer.write_some(asio::buffer(reply), failed); // a new socket has room for it
         return;
     }
     const auto client =
-        *sessions_.insert(std::make_shared<session>(std::move(peer), control_, idle_)).first;
+        *sessions_.insert(std::make_shared<session>(std::move(peer), who.uid, control_, idle_))
+             .first;
     asio::co_spawn(context_, client->serve(), [this, client](const std::exception_ptr& thrown) {
         if (thrown) std::rethrow_exception(thrown);
         sessions_.erase(client);

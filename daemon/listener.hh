@@ -6,7 +6,8 @@
 // Ownership:  owns the socket file; removes it when destroyed. The lock file stays, because removing it would let two
 //             daemons each lock a file of their own.
 // Threading:  the thread that runs the executor.
-// Limits:     limits::clients at once; the next is told too_many and closed.
+// Limits:     limits::clients at once, of them limits::other_clients and limits::clients_of_other of each user who may
+//             not do everything; the next is told too_many and closed. One who may do nothing is told denied.
 // Errors:     open(): exists when another daemon lives; system.
 #pragma once
 
@@ -47,6 +48,7 @@ class listener {
     using protocol = boost::asio::local::stream_protocol;
 
     void welcome(protocol::socket peer);
+    [[nodiscard]] outcome<void> room_for(uid_t uid) const;
 
     // Constant after construction.
     boost::asio::io_context& context_;

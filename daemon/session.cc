@@ -7,16 +7,15 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
-#include <cerrno>
-#include <sys/socket.h>
 
 namespace puffs::daemon {
 
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-session::session(socket peer, control& control, std::chrono::milliseconds idle)
-    : control_(control), idle_(idle), socket_(std::move(peer)), timer_(socket_.get_executor()) {}
+session::session(socket peer, uid_t uid, control& control, std::chrono::milliseconds idle)
+    : uid_(uid), control_(control), idle_(idle), socket_(std::move(peer)),
+      timer_(socket_.get_executor()) {}
 
 void session::close() {
     closing_ = true;
@@ -26,13 +25,6 @@ void session::close() {
 
 awaitable<void> session::serve() {
     const auto self = shared_from_this();
-    ucred peer{};
-    socklen_t size = sizeof peer;
-    if (::getsockopt(socket_.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-        PUFFS_LOG(warn, "a client without credentials: errno {}", errno);
-        co_return;
-    }
-    uid_ = peer.uid;
     for (;;) {
         auto line = co_await read_line();
         if (!line) break;

@@ -24,8 +24,12 @@ class session : public std::enable_shared_from_this<session> {
   public:
     using socket = boost::asio::local::stream_protocol::socket;
 
+    // `uid`: of the peer, when it connected.
     // Lifetime:  `control` outlives the session.
-    session(socket peer, control& control, std::chrono::milliseconds idle = limits::idle);
+    session(socket peer, uid_t uid, control& control,
+            std::chrono::milliseconds idle = limits::idle);
+
+    [[nodiscard]] uid_t uid() const { return uid_; }
 
     // Serves until the peer goes, breaks the protocol, is idle too long, or close() is called.
     [[nodiscard]] awaitable<void> serve();
@@ -40,13 +44,13 @@ class session : public std::enable_shared_from_this<session> {
     void limit_time();
 
     // Constant after construction.
+    const uid_t uid_;
     control& control_;
     const std::chrono::milliseconds idle_;
     // Owned by the executor's thread.
     socket socket_;
     boost::asio::steady_timer timer_;
     std::string buffer_;
-    uid_t uid_ = 0;
     bool closing_ = false;
 };
 

@@ -7,6 +7,7 @@ Usage: commands_test.py PUFFSD PUFFSCTL FAKE_SERVER
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -194,10 +195,49 @@ class CommandsTest(unittest.TestCase):
         self.assertEqual(self.list()[0]["state"], "running")
         self.stop()
         self.start(("a", "serve"), head='others = "nothing"')
-        self.refused(4, f"user {NOBODY} may not list", "list", user=NOBODY)
+        self.refused(4, f"user {NOBODY} may do nothing here", "list", user=NOBODY)
         self.stop()
         self.start(("a", "serve"), head=f"allow_uids = [{NOBODY}]")
         self.assertEqual(self.ctl("umount", self.path("a"), user=NOBODY).returncode, 0)
+
+    def idle_clients(self, count, user):
+        """Connects as this user, and returns what each was told; those that were told nothing stay connected."""
+        told = []
+        for _ in range(count):
+            client = socket.socket(socket.AF_UNIX)
+            self.addCleanup(client.close)
+            client.settimeout(0.1)
+            os.seteuid(user)  # whom puffsd sees
+            try:
+                client.connect(self.socket)
+            finally:
+                os.seteuid(0)
+            try:
+                told.append(client.recv(4096).decode())
+            except TimeoutError:
+                told.append("")
+        return told
+
+    @unittest.skipIf(os.geteuid() != 0, "needs root to be somebody else")
+    def test_other_users_leave_room_for_those_who_may_do_everything(self):
+        self.start()
+        told = self.idle_clients(6, NOBODY)
+        self.assertEqual(told[:4], [""] * 4)
+        for line in told[4:]:
+            self.assertIn(f"4 clients of user {NOBODY} are connected already", line)
+        for user in (NOBODY - 1, NOBODY - 2, NOBODY - 3):
+            self.assertEqual(self.idle_clients(4, user), [""] * 4)
+        self.assertIn("16 clients of ordinary users are connected already", self.idle_clients(1, NOBODY - 4)[0])
+        self.assertEqual(self.ctl("list").returncode, 0)
+        self.assertEqual(self.idle_clients(16, 0), [""] * 16)
+        self.assertIn("32 clients are connected already", self.idle_clients(1, 0)[0])
+
+    @unittest.skipIf(os.geteuid() != 0, "needs root to be somebody else")
+    def test_users_who_may_do_nothing_take_no_room(self):
+        self.start(head='others = "nothing"')
+        for line in self.idle_clients(32, NOBODY):
+            self.assertEqual(json.loads(line)["error"]["code"], "denied")
+        self.assertEqual(self.ctl("list").returncode, 0)
 
     @unittest.skipIf(os.geteuid() != 0, "needs root to be somebody else")
     def test_ordinary_user_has_a_daemon_of_their_own(self):

@@ -40,6 +40,11 @@ TEST(permissions, others_list_at_most) {
         EXPECT_EQ(who.allows(700, op), reads);
         EXPECT_FALSE(strict.allows(700, op));
     }
+    EXPECT_TRUE(who.allows_everything(600));
+    EXPECT_FALSE(who.allows_everything(700));
+    EXPECT_TRUE(who.allows_something(700));
+    EXPECT_TRUE(strict.allows_something(600));
+    EXPECT_FALSE(strict.allows_something(700));
 }
 
 TEST(control, refuses_by_the_uid_of_the_peer) {

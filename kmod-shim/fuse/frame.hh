@@ -69,6 +69,7 @@ struct frame {
 
 struct channel_counters { // the core writes, relaxed; any thread reads
     std::atomic<std::uint64_t> requests{0}, replies{0}, gone{0}, refused{0}, stalls{0}, waits{0};
+    std::atomic<std::uint64_t> interrupts_lost{0}; // one for each core that had no room for it
 };
 
 // Where requests come from and replies go: one object a core.
@@ -86,6 +87,8 @@ class channel {
     virtual void reply(frame& f) noexcept = 0;
     // The request wants no reply; the frame belongs to the channel again.
     virtual void drop(frame& f) noexcept = 0;
+    // Channel's core.
+    void count_lost_interrupt() noexcept { bump(stats_.interrupts_lost); }
 
   protected:
     static void bump(std::atomic<std::uint64_t>& c) noexcept {

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <boost/intrusive/unordered_set.hpp>
 #include <cstring>
 #include <utility>
@@ -17,6 +18,10 @@
 namespace puffs::fuse {
 
 namespace {
+
+// Messages about interrupts that a core has not taken up yet: so few that nobody else who sends to it waits for room
+// (ipi/send.hh).
+constexpr unsigned interrupts_under_way_max = 16;
 
 struct unique_of {
     using type = std::uint64_t;
@@ -61,6 +66,9 @@ struct opmap::implementation {
     // each made and used by its core only
     std::array<std::unique_ptr<shard>, limits::cores> shards;
 
+    // Messages about interrupts on their way to each core. Relaxed: a bound, from which nothing else follows.
+    std::array<std::atomic<unsigned>, limits::cores> interrupts_under_way{};
+
     implementation(kmod::puffs_mount& m, const init_options& o, init_hook h)
         : mount(m), asked(o), on_init(std::move(h)) {}
 
@@ -80,6 +88,7 @@ struct opmap::implementation {
     void reclaim(msg::cookie node, std::uint64_t nlookup, const msg::caller& who, bool cansleep);
     void interrupt(frame& f);
     bool interrupt_here(std::uint64_t unique);
+    bool send_interrupt(core_id to, std::uint64_t unique); // false: it is lost
     static void interrupt_there(void* arg, std::intptr_t unique);
 
     void take_back(const frame& f);
@@ -223,18 +232,28 @@ void opmap::implementation::close(msg::cookie node, std::uint64_t handle, std::u
 // so a core that does not have the request when the message comes has answered it, and the kernel need not be asked to
 // try again. On io_uring the request may still lie in an entry that its core has not taken up: then the interrupt
 // passes it by, and the caller waits for the operation.
+// A core that runs a handler for long takes no messages meanwhile: an interrupt is worth no wait for it, and beyond a
+// few it is lost. Its caller waits for the operation too.
 // What removes an object whose open failed is not the caller's to interrupt: the object would stay.
 void opmap::implementation::interrupt(frame& f) {
     const std::uint64_t unique = f.op.in<wire::interrupt_in>().unique;
-    f.origin->drop(f);
+    channel& from = *f.origin;
+    from.drop(f);
     if (interrupt_here(unique)) return;
     const ipi::crit_section stay;
     const ipi::cpu& self = ipi::cpu::current();
     for (core_id c = 0; c < self.owner_domain().size(); ++c) {
-        if (c != self.id()) {
-            ipi::send(c, interrupt_there, this, static_cast<std::intptr_t>(unique));
-        }
+        if (c != self.id() && !send_interrupt(c, unique)) from.count_lost_interrupt();
     }
+}
+
+bool opmap::implementation::send_interrupt(core_id to, std::uint64_t unique) {
+    std::atomic<unsigned>& under_way = interrupts_under_way[to];
+    const bool sent =
+        under_way.fetch_add(1, std::memory_order_relaxed) < interrupts_under_way_max &&
+        ipi::send_nowait(to, interrupt_there, this, static_cast<std::intptr_t>(unique));
+    if (!sent) under_way.fetch_sub(1, std::memory_order_relaxed);
+    return sent;
 }
 
 bool opmap::implementation::interrupt_here(std::uint64_t unique) {
@@ -251,7 +270,9 @@ bool opmap::implementation::interrupt_here(std::uint64_t unique) {
 }
 
 void opmap::implementation::interrupt_there(void* arg, std::intptr_t unique) {
-    static_cast<implementation*>(arg)->interrupt_here(static_cast<std::uint64_t>(unique));
+    auto& im = *static_cast<implementation*>(arg);
+    im.interrupts_under_way[ipi::cpu::current().id()].fetch_sub(1, std::memory_order_relaxed);
+    im.interrupt_here(static_cast<std::uint64_t>(unique));
 }
 
 // The kernel takes no interest in how it ends, but wants a reply; the server gives none (X1).

@@ -164,9 +164,10 @@ std::string channels::stats_of(core_id c) const {
         const auto get = [](const std::atomic<std::uint64_t>& v) {
             return v.load(std::memory_order_relaxed);
         };
-        return fmt::format("{}: requests {} replies {} gone {} refused {} stalls {} waits {}", name,
-                           get(s.requests), get(s.replies), get(s.gone), get(s.refused),
-                           get(s.stalls), get(s.waits));
+        return fmt::format("{}: requests {} replies {} gone {} refused {} stalls {} waits {} "
+                           "interrupts lost {}",
+                           name, get(s.requests), get(s.replies), get(s.gone), get(s.refused),
+                           get(s.stalls), get(s.waits), get(s.interrupts_lost));
     };
     std::string all = text("dev", impl_->dev[c]->stats());
     if (!impl_->uring.empty()) {

@@ -180,6 +180,47 @@ TEST(opmap, an_interrupt_finds_its_request_on_another_core) {
     EXPECT_TRUE(rig.server_is_idle(2));
 }
 
+// Core 1 is held by a handler, and takes no messages while core 0 reads interrupts that it does not find.
+// spec: X3 Q3 Q5
+TEST(opmap, an_interrupt_never_waits_for_a_core_that_is_held) {
+    static relax_hook step_others;
+    static unsigned waited;
+    opmap_rig rig(transport_kind::frames, 2);
+    rig.handle(frame_builder(opcode::readlink), 1);
+    waited = 0;
+    step_others = std::exchange(current_relax_hook(), [](unsigned turn) {
+        ++waited;
+        step_others(turn);
+    });
+    constexpr std::uint64_t interrupts = 200;
+    for (std::uint64_t i = 0; i < interrupts; ++i) {
+        frame& f = rig.channel.give(interrupt_of(test::sample_unique + 2 + 2 * i).done());
+        rig.mount.machine.spawn(0, [&] { rig.map.handle(f); });
+        while (rig.mount.machine.step(0)) {
+        }
+    }
+    EXPECT_EQ(waited, 0U);
+    EXPECT_EQ(rig.channel.all.size(), interrupts);
+    const std::uint64_t lost = rig.channel.stats().interrupts_lost.load();
+    EXPECT_GT(lost, 0U);
+    EXPECT_LT(lost, interrupts);
+    bool arrived = false; // what is sent for other reasons has room
+    rig.mount.machine.as(0, [&] {
+        ipi::send(
+            1, [](void* flag, std::intptr_t) { *static_cast<bool*>(flag) = true; }, &arrived);
+    });
+    EXPECT_EQ(waited, 0U);
+    current_relax_hook() = step_others;
+
+    rig.mount.machine.settle();
+    EXPECT_TRUE(arrived);
+    rig.channel.all.clear();
+    rig.handle(interrupt_of(test::sample_unique), 0);
+    ASSERT_EQ(rig.channel.all.size(), 2U);
+    EXPECT_EQ(rig.channel.all[1].error, EINTR);
+    EXPECT_EQ(rig.channel.stats().interrupts_lost.load(), lost);
+}
+
 // spec: X3 X4
 TEST(opmap, an_interrupted_request_that_the_server_has_is_answered_once_by_it) {
     opmap_rig rig;

@@ -102,10 +102,16 @@ bool is_payload_size(std::uint32_t bytes, std::uint32_t page_bytes) {
     return bytes >= page_bytes && bytes <= limits::payload_bytes && bytes % page_bytes == 0;
 }
 
+std::uint32_t read_bytes_of(const init_options& asked) {
+    return asked.max_read_bytes == 0 ? limits::payload_bytes : asked.max_read_bytes;
+}
+
 void fix_sizes(init_grant& g, const wire::init_in& offer, const init_options& asked) {
-    const std::uint32_t read_bytes =
-        asked.max_read_bytes == 0 ? limits::payload_bytes : asked.max_read_bytes;
-    const std::uint32_t wanted = std::max(asked.max_write_bytes, read_bytes) / asked.page_bytes;
+    const std::uint32_t read_bytes = read_bytes_of(asked);
+    const std::size_t wanted_bytes = g.has(wire::init_flag::over_io_uring)
+                                         ? uring_payload_bytes(asked)
+                                         : std::max(asked.max_write_bytes, read_bytes);
+    const auto wanted = static_cast<std::uint32_t>(wanted_bytes / asked.page_bytes);
     g.max_pages = g.has(wire::init_flag::max_pages) ? wanted : std::min(wanted, default_max_pages);
     const std::uint32_t payload_bytes = g.max_pages * asked.page_bytes;
     g.max_write_bytes = std::min(asked.max_write_bytes, payload_bytes);
@@ -166,6 +172,13 @@ std::optional<std::string> problem_of(const init_options& asked) {
                            ns_per_s);
     }
     return std::nullopt;
+}
+
+std::size_t uring_payload_bytes(const init_options& asked) {
+    constexpr std::size_t xattr_bytes = limits::xattr_name_bytes + 1 + limits::xattr_value_bytes;
+    const std::size_t xattr_pages = (xattr_bytes + asked.page_bytes - 1) / asked.page_bytes;
+    return std::max<std::size_t>(
+        {asked.max_write_bytes, read_bytes_of(asked), xattr_pages * asked.page_bytes});
 }
 
 std::expected<init_grant, std::string> negotiate(const wire::init_in& offer,

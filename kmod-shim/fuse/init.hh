@@ -13,6 +13,7 @@
 #include "fuse/wire_init.hh"
 #include "puffs/base/limits.hh"
 
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -77,6 +78,13 @@ struct init_grant {
 
 // What is wrong with the options, as a line for the user that names option, value and range.
 [[nodiscard]] std::optional<std::string> problem_of(const init_options& asked);
+
+// uring_payload_bytes - of an entry of FUSE over io_uring: room for the largest read or write, and for the name and
+// the value of an extended attribute, which no option makes smaller. INIT asks for as many pages a request. The kernel
+// takes no entry below that, nor below 8 KiB (FUSE_MIN_READ_BUFFER), and of a larger one it uses no more
+// (fs/fuse/dev_uring.c, fuse_uring_create and fuse_uring_args_to_ring). A SETXATTR that does not fit stops Linux 6.18
+// with a BUG in fuse_copy_fill: its caller, the server's core and the mount stay for good.
+[[nodiscard]] std::size_t uring_payload_bytes(const init_options& asked);
 
 // negotiate - the whole of INIT, without sending anything.
 [[nodiscard]] std::expected<init_grant, std::string> negotiate(const wire::init_in& offer,

@@ -40,7 +40,9 @@ namespace puffs::fuse {
 struct uring_channel_options {
     std::vector<std::uint16_t> queues; // CPU numbers
     unsigned entries = 1;              // of each queue
-    std::size_t payload_bytes = 0;     // of each entry; what INIT agreed on, or more
+    // Of each entry: uring_payload_bytes() of what INIT was asked. With less the kernel takes no entry, and a mount
+    // whose entries are all refused is over; an attribute that does not fit would be erange to a caller with room.
+    std::size_t payload_bytes = 0;
 };
 
 class uring_channel final : public channel, public lwkt::ingress {

@@ -2,11 +2,11 @@
 
 #include "fuse/dev_channel.hh"
 #include "fuse/uring_channel.hh"
+#include "mount/init_of.hh"
 #include "mount/mount_point.hh"
 #include "mount/transport.hh"
 #include "puffs/lwkt/sched.hh"
 
-#include <algorithm>
 #include <fmt/format.h>
 #include <new>
 #include <utility>
@@ -76,8 +76,7 @@ channels::implementation::make_uring(const std::vector<int>& fds, const mount_op
     const std::vector<int> possible = possible_cpus();
     const auto queues = queues_of_cores(cpus, possible);
     fuse::uring_channel_options o;
-    o.payload_bytes = options.max_read == 0 ? limits::payload_bytes
-                                            : std::max(options.max_read, options.max_write);
+    o.payload_bytes = fuse::uring_payload_bytes(init_of(options, cores.size(), true));
     o.entries = entries_of_queue(options.uring_entries, possible.size(), o.payload_bytes);
     const std::size_t memory_bytes = possible.size() * o.entries * o.payload_bytes;
     uring_size = fmt::format("{} queues of {} entries, {:.3g} MiB", possible.size(), o.entries,

@@ -28,6 +28,34 @@ void expect_ok(const std::string& script, seconds limit = seconds(300)) {
     EXPECT_EQ(r.status, 0) << script << "\n" << r.output;
 }
 
+// spec: X1 X2
+TEST(memfs_requests, of_one_page_serve_long_files_and_long_attributes) {
+    mounted_server s(MEMFS, with("max_read=8192,max_write=8192"));
+    ASSERT_TRUE(s.ready()) << s.log();
+    const std::string f = s.path() / "f";
+    expect_ok("cd " + s.path().string() +
+              "; head -c 300000 /dev/urandom > f; sync f; cp f g;"
+              "dd if=f iflag=direct bs=64k status=none | cmp - g;"
+              "mkdir d; touch $(seq -f d/%g 2000); test $(ls d | wc -l) = 2000");
+    const std::string value(65536, 'v');
+    ASSERT_EQ(::setxattr(f.c_str(), "user.a", value.data(), value.size(), 0), 0) << errno;
+    std::string back(value.size(), ' ');
+    EXPECT_EQ(::getxattr(f.c_str(), "user.a", back.data(), back.size()), 65536) << errno;
+    EXPECT_EQ(back, value);
+    std::size_t list_bytes = std::string_view("user.a").size() + 1;
+    for (int i = 0; i < 100; ++i) {
+        const std::string name = "user." + std::string(100, 'n') + std::to_string(i);
+        ASSERT_EQ(::setxattr(f.c_str(), name.c_str(), "", 0, 0), 0) << errno;
+        list_bytes += name.size() + 1;
+    }
+    EXPECT_EQ(::listxattr(f.c_str(), back.data(), back.size()), static_cast<ssize_t>(list_bytes));
+    const std::string target(4095, 't');
+    const std::string link = s.path() / std::string(255, 'l');
+    ASSERT_EQ(::symlink(target.c_str(), link.c_str()), 0) << errno;
+    EXPECT_EQ(::readlink(link.c_str(), back.data(), back.size()), 4095);
+    s.stop();
+}
+
 TEST(memfs_size, is_met_by_enospc_and_space_comes_back) {
     mounted_server s(MEMFS, with("size=8M"));
     ASSERT_TRUE(s.ready()) << s.log();

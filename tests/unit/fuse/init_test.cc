@@ -80,6 +80,24 @@ TEST(init, sizes_follow_the_options) {
     EXPECT_EQ(g->limits.max_readdir_bytes, 131072U);
 }
 
+// spec: X2
+TEST(init, small_requests_leave_room_for_attributes_where_the_kernel_lends_no_more) {
+    init_options asked;
+    asked.max_write_bytes = asked.max_read_bytes = 4096;
+    EXPECT_EQ(negotiate(offer_of(45, everything), asked)->reply.max_pages, 1U);
+    asked.io_uring = true;
+    const auto g = negotiate(offer_of(45, everything), asked);
+    EXPECT_EQ(g->reply.max_pages, 17U); // 255 + 1 + 65536 bytes
+    EXPECT_EQ(uring_payload_bytes(asked), 17U * 4096);
+    EXPECT_EQ(g->reply.max_write, 4096U);
+    EXPECT_EQ(g->limits.max_read_bytes, 4096U);
+    EXPECT_EQ(g->limits.max_readdir_bytes, 17U * 4096);
+    asked.max_read_bytes = 131072;
+    EXPECT_EQ(uring_payload_bytes(asked), 131072U);
+    asked.max_read_bytes = 0;
+    EXPECT_EQ(uring_payload_bytes(asked), std::size_t{limits::payload_bytes});
+}
+
 TEST(init, defaults_are_one_mebibyte) {
     const auto g = negotiate(offer_of(45, everything), {});
     ASSERT_TRUE(g);

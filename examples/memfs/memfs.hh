@@ -6,7 +6,8 @@
 //
 // Limits:     -o size= bytes of memory, all things included (default: half of the machine's), which longer names alone
 //             may pass, by an eighth, when files are renamed; contents are gone after unmount; no access lists; no
-//             quotas.
+//             quotas. Under the policy serial a full file system is full until the kernel has forgotten what was
+//             removed; under the others, who needs the space waits a moment for that.
 // Run:        memfs -f /mnt            memfs -o size=2G,allow_other none /mnt
 // Threading:  the framework's per_node, serial or home policy: every operation has its nodes to itself. What is
 //             shared besides is the space counter, the inode counter, and moves of directories
@@ -42,6 +43,7 @@ class memfs {
     using node = puffs::node;
 
     // nodes.cc
+    result<void> start(puffs::usermount& um);
     result<puffs::new_node> lookup(cc& c, node& dir, std::string_view name);
     result<puffs::attr> getattr(cc& c, node& n);
     result<void> setattr(cc& c, node& n, const puffs::setattr_request& r);
@@ -93,13 +95,14 @@ class memfs {
     result<puffs::new_node> try_make(node& dir, std::string_view name, const puffs::make_request& r,
                                      std::string_view target);
     result<void> allocate(inode& i, std::uint64_t offset, std::uint64_t length);
-    [[nodiscard]] bool forgotten_soon(int tries);
+    [[nodiscard]] bool forgotten_soon(int tries, int tries_max);
     // Does it again while its space may come back.
     template <class F>
     auto with_space(F&& make) -> decltype(make()) {
+        constexpr int tries_max = 1000;
         for (int tries = 0;; ++tries) {
             auto made = make();
-            if (made || made.error() != puffs::error(ENOSPC) || !forgotten_soon(tries)) {
+            if (made || made.error() != puffs::error(ENOSPC) || !forgotten_soon(tries, tries_max)) {
                 return made;
             }
         }
@@ -116,6 +119,7 @@ class memfs {
     // Inodes that lost their last name, those of them that the kernel has forgotten, and the first when somebody last
     // waited for the second in vain. Counts, which order nothing.
     std::atomic<std::uint64_t> removals_{0}, forgotten_{0}, waited_in_vain_{0};
+    bool may_wait_ = true; // constant after start
     puffs::lwkt::mutex
         moving_; // directories move one at a time, so that none can come to lie below itself
     inode* root_ = nullptr;

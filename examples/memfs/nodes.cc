@@ -118,13 +118,18 @@ void memfs::delete_inode(inode* i) {
     inodes_.fetch_sub(1, std::memory_order_relaxed); // a count, orders nothing
 }
 
+memfs::result<void> memfs::start(puffs::usermount& um) {
+    may_wait_ = um.options().concurrency != puffs::policy::serial;
+    return {};
+}
+
 // The kernel forgets a removed file when nobody has it open, and says so by and by: right after the unlink its space
 // may still be missing. Waits a little for that, but in vain only once: whoever has a removed file open may keep it
-// for long, and those who write meanwhile need not wait each time.
-bool memfs::forgotten_soon(int tries) {
-    constexpr int tries_max = 1000;
+// for long, and those who write or ask meanwhile need not wait each time. Under the policy serial nobody waits: an
+// operation that sleeps would keep out the very one that brings the space back.
+bool memfs::forgotten_soon(int tries, int tries_max) {
     const std::uint64_t removals = removals_.load(std::memory_order_relaxed);
-    if (removals == forgotten_.load(std::memory_order_relaxed) ||
+    if (!may_wait_ || removals == forgotten_.load(std::memory_order_relaxed) ||
         removals == waited_in_vain_.load(std::memory_order_relaxed) ||
         puffs::lwkt::thread::current_or_null() == nullptr) {
         return false;
@@ -139,7 +144,7 @@ bool memfs::forgotten_soon(int tries) {
 
 memfs::result<puffs::fs_stats> memfs::statvfs(cc&) {
     constexpr int tries_max = 100; // who asks would rather know at once
-    for (int tries = 0; tries < tries_max && forgotten_soon(tries); ++tries) {
+    for (int tries = 0; forgotten_soon(tries, tries_max); ++tries) {
     }
     puffs::fs_stats s;
     const std::uint64_t used = std::min(space_.used(), space_.limit());

@@ -1,4 +1,4 @@
-// The table of POSIX checks on a mounted memfs, under its default policy and under home.
+// The table of POSIX checks on a mounted memfs, under each policy that it bears.
 #include "posix/checks.hh"
 #include "support/mount/mounted.hh"
 
@@ -40,12 +40,21 @@ class memfs_posix_home : public memfs_posix {
     static void SetUpTestSuite() { mount("size=512M,allow_other,policy=home"); }
 };
 
+class memfs_posix_serial : public memfs_posix {
+  public:
+    static void SetUpTestSuite() { mount("size=512M,allow_other,policy=serial"); }
+};
+
 TEST_P(memfs_posix, holds) {
     check();
 }
 
 // spec: H4 H5
 TEST_P(memfs_posix_home, holds) {
+    check();
+}
+
+TEST_P(memfs_posix_serial, holds) {
     check();
 }
 
@@ -67,6 +76,14 @@ INSTANTIATE_TEST_SUITE_P(attributes, memfs_posix_home,
                          testing::ValuesIn(attribute_checks().begin(), attribute_checks().end()),
                          name_of);
 INSTANTIATE_TEST_SUITE_P(data, memfs_posix_home,
+                         testing::ValuesIn(data_checks().begin(), data_checks().end()), name_of);
+
+INSTANTIATE_TEST_SUITE_P(names, memfs_posix_serial,
+                         testing::ValuesIn(name_checks().begin(), name_checks().end()), name_of);
+INSTANTIATE_TEST_SUITE_P(attributes, memfs_posix_serial,
+                         testing::ValuesIn(attribute_checks().begin(), attribute_checks().end()),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(data, memfs_posix_serial,
                          testing::ValuesIn(data_checks().begin(), data_checks().end()), name_of);
 
 } // namespace

@@ -11,6 +11,7 @@
 //             in one run the first actor always goes on, and exhausted is false too.
 #pragma once
 
+#include "support/race_watch.hh"
 #include "support/sanitized.hh"
 #include "support/sim_cores.hh"
 
@@ -21,13 +22,6 @@
 #include <string>
 
 namespace puffs::sim {
-
-// True where PUFFS_RACE_POINT is compiled in; without, schedules differ only where actors spin.
-#ifdef PUFFS_RACE_POINTS
-inline constexpr bool race_points = true;
-#else
-inline constexpr bool race_points = false;
-#endif
 
 struct explore_options {
     core_id cores = 2;

@@ -1,12 +1,11 @@
 // A million damaged requests, each flush against an unreadable page, so that a read past the end faults in every build.
 #include "fuse/decode.hh"
 #include "support/fuse/frames.hh"
+#include "support/seed.hh"
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <gtest/gtest.h>
-#include <iostream>
 #include <map>
 #include <random>
 #include <sys/mman.h>
@@ -103,10 +102,7 @@ class mutator {
 };
 
 TEST(decode_mutation, no_damage_makes_a_view_leave_its_frame) {
-    const char* given = std::getenv("PUFFS_SEED");
-    const std::uint64_t seed =
-        given != nullptr ? std::strtoull(given, nullptr, 0) : std::random_device()();
-    std::cout << "PUFFS_SEED=" << seed << '\n';
+    const std::uint64_t seed = sim::test_seed();
     RecordProperty("seed", std::to_string(seed));
 
     const std::vector<test::sample> pool = test::samples();

@@ -2,9 +2,8 @@
 #include "fuse/convert.hh"
 #include "opmap_rig.hh"
 #include "puffs/base/log.hh"
+#include "support/seed.hh"
 
-#include <cstdlib>
-#include <iostream>
 #include <random>
 #include <spdlog/spdlog.h>
 
@@ -450,10 +449,7 @@ class quiet_log {
 
 // spec: X4
 TEST(opmap, damaged_requests_get_at_most_one_answer_each) {
-    const char* given = std::getenv("PUFFS_SEED");
-    const std::uint64_t seed =
-        given != nullptr ? std::strtoull(given, nullptr, 0) : std::random_device()();
-    std::cout << "PUFFS_SEED=" << seed << '\n';
+    const std::uint64_t seed = sim::test_seed();
     const quiet_log quiet;
     std::mt19937_64 random(seed);
     const std::vector<test::sample> pool = test::samples();

@@ -6,9 +6,6 @@
 namespace puffs::test {
 namespace {
 
-constexpr auto dir = msg::make_cookie(2, 0);
-constexpr auto fresh = msg::make_cookie(4, 0);
-
 // What the caller gets for an answer to a read of 64 bytes, or to a lookup: `change` is done to the frame.
 struct bad_frame {
     const char* name;
@@ -63,64 +60,52 @@ TEST(older_layout, answers_are_refused_as_those_in_the_current_one) {
     };
     for (const bad_frame& b : table) {
         SCOPED_TRACE(b.name);
-        older_rig rig;
-        older_server server(rig);
         std::vector<std::byte> room(b.op == vn_op::read ? 64 : 0);
-        caller c;
-        c.start(rig, 0, [&](park& p) {
-            p.setinfo(opclass::vn, static_cast<std::uint32_t>(b.op), dir);
+        older_exchange x(b.op, [&](park& p) {
             p.set_runs({}, room);
             if (b.op == vn_op::read) p.req().args.io.size = 64;
         });
-        const auto w = server.take();
-        ASSERT_TRUE(w);
         frame_bytes frame;
         if (b.op == vn_op::read) {
-            auto o = w->args<older::read_args>();
+            auto o = x.request.args<older::read_args>();
             o.done = static_cast<std::uint32_t>(b.carried);
-            frame = answer_to(*w, o, frame_bytes(b.carried, std::byte{7}));
+            frame = answer_to(x.request, o, frame_bytes(b.carried, std::byte{7}));
         } else {
-            auto o = w->args<older::lookup_args>();
+            auto o = x.request.args<older::lookup_args>();
             o.made = some_node(fresh);
-            frame = answer_to(*w, o, frame_bytes(b.carried));
+            frame = answer_to(x.request, o, frame_bytes(b.carried));
         }
         b.change(frame);
-        server.send(frame, 0, b.lost);
-        EXPECT_EQ(c.over, b.rv != -1);
-        EXPECT_EQ(c.rv, b.rv);
-        EXPECT_EQ(server.answers.size(), b.told != 0 ? 1U : 0U);
+        x.server.send(frame, 0, b.lost);
+        EXPECT_EQ(x.asker.over, b.rv != -1);
+        EXPECT_EQ(x.asker.rv, b.rv);
+        EXPECT_EQ(x.server.answers.size(), b.told != 0 ? 1U : 0U);
         if (b.told != 0) {
-            EXPECT_EQ(server.answers.at(0).request.head.rv, b.told);
+            EXPECT_EQ(x.server.answers.at(0).request.head.rv, b.told);
         }
         if (b.told == E2BIG && !room.empty()) {
             EXPECT_EQ(room[0], std::byte{});
         }
-        EXPECT_EQ(rig.mount.live_nodes(), b.rv == 0 && b.op == vn_op::lookup ? 1U : 0U);
-        rig.on([&] { rig.mount.userdead(); });
+        EXPECT_EQ(x.rig.mount.live_nodes(), b.rv == 0 && b.op == vn_op::lookup ? 1U : 0U);
+        x.rig.on([&] { x.rig.mount.userdead(); });
     }
 }
 
 // spec: F28 F40
 TEST(older_layout, shorter_answers_leave_the_rest_as_it_was_asked) {
-    older_rig rig;
-    older_server server(rig);
-    caller c;
-    c.start(rig, 0, [](park& p) {
-        p.setinfo(opclass::vn, static_cast<std::uint32_t>(vn_op::setattr), dir);
+    older_exchange x(vn_op::setattr, [](park& p) {
         p.req().args.setattr = {.handle = 5, .valid = msg::set_mode, .va = {}, .attr_ttl = {}};
         p.req().args.setattr.va.mode = regular;
         p.req().args.setattr.va.uid = 1234;
     });
-    const auto w = server.take();
-    ASSERT_TRUE(w);
-    auto o = w->args<older::setattr_args>();
+    auto o = x.request.args<older::setattr_args>();
     o.va = some_attr();
-    frame_bytes frame = answer_to(*w, o);
+    frame_bytes frame = answer_to(x.request, o);
     frame.resize(sizeof(msg::header) + offsetof(older::setattr_args, va) +
                  offsetof(older::attr, mode));
-    server.send(frame);
-    EXPECT_EQ(c.rv, 0);
-    const msg::attr& va = c.request.args.setattr.va;
+    x.server.send(frame);
+    EXPECT_EQ(x.asker.rv, 0);
+    const msg::attr& va = x.asker.request.args.setattr.va;
     EXPECT_EQ(va.size, 4'000'000'000U);
     EXPECT_EQ(va.mode, regular);
     EXPECT_EQ(va.uid, 1234U);
@@ -128,43 +113,29 @@ TEST(older_layout, shorter_answers_leave_the_rest_as_it_was_asked) {
 
 // spec: F28 F27
 TEST(older_layout, carries_setbacks) {
-    older_rig rig;
-    older_server server(rig);
-    caller c;
-    c.start(rig, 0, [](park& p) {
-        p.setinfo(opclass::vn, static_cast<std::uint32_t>(vn_op::lookup), dir);
-    });
-    const auto w = server.take();
-    ASSERT_TRUE(w);
-    frame_bytes frame = answer_to(*w, w->args<older::lookup_args>());
+    older_exchange x(vn_op::lookup);
+    frame_bytes frame = answer_to(x.request, x.request.args<older::lookup_args>());
     put(offsetof(msg::header, setbacks), std::uint32_t{0xf0 | msg::setback_noref_n1})(frame);
-    server.send(frame);
-    EXPECT_EQ(c.rv, 0);
-    EXPECT_EQ(c.setbacks, std::uint32_t{msg::setback_noref_n1});
+    x.server.send(frame);
+    EXPECT_EQ(x.asker.rv, 0);
+    EXPECT_EQ(x.asker.setbacks, std::uint32_t{msg::setback_noref_n1});
 }
 
 // spec: F28 F26
 TEST(older_layout, answers_that_nobody_waits_for_are_given_back) {
-    older_rig rig;
-    older_server server(rig);
-    caller c;
-    c.start(rig, 0, [](park& p) {
-        p.setinfo(opclass::vn, static_cast<std::uint32_t>(vn_op::lookup), dir);
-    });
-    const auto w = server.take();
-    ASSERT_TRUE(w);
-    c.td->post_signal(SIGINT);
-    rig.machine.settle();
-    EXPECT_EQ(c.rv, EINTR);
-    auto o = w->args<older::lookup_args>();
+    older_exchange x(vn_op::lookup);
+    x.asker.td->post_signal(SIGINT);
+    x.rig.machine.settle();
+    EXPECT_EQ(x.asker.rv, EINTR);
+    auto o = x.request.args<older::lookup_args>();
     o.made = some_node(fresh);
-    server.send(answer_to(*w, o));
-    EXPECT_EQ(rig.mount.counters_of(0).goners, 1U);
-    const auto undo = server.take();
+    x.server.send(answer_to(x.request, o));
+    EXPECT_EQ(x.rig.mount.counters_of(0).goners, 1U);
+    const auto undo = x.server.take();
     ASSERT_TRUE(undo);
     EXPECT_EQ(undo->head().optype, static_cast<std::uint32_t>(vn_op::reclaim));
     EXPECT_EQ(undo->head().node, fresh);
-    EXPECT_EQ(rig.mount.live_nodes(), 0U);
+    EXPECT_EQ(x.rig.mount.live_nodes(), 0U);
 }
 
 } // namespace

@@ -9,8 +9,6 @@
 namespace puffs::test {
 namespace {
 
-constexpr auto dir = msg::make_cookie(2, 0);
-constexpr auto fresh = msg::make_cookie(4, 0);
 constexpr std::size_t whole = sizeof(msg::request);
 
 const auto nothing = [](msg::arguments&) {};

@@ -6,8 +6,6 @@
 namespace puffs::test {
 namespace {
 
-constexpr auto dir = msg::make_cookie(2, 0);
-constexpr auto fresh = msg::make_cookie(4, 0);
 constexpr std::size_t whole = sizeof(msg::request);
 
 frame_bytes text(std::string_view s) {
@@ -20,16 +18,10 @@ class round_trip {
   public:
     round_trip(opclass c, std::uint32_t type, const std::function<void(msg::arguments&)>& ask,
                frame_bytes in = {}, std::size_t room = 0)
-        : in_(std::move(in)), out(room) {
-        caller_.start(rig_, 0, [&](park& p) {
-            p.setinfo(c, type, dir);
-            p.set_runs(in_, out);
-            ask(p.req().args);
-        });
-        auto w = server_.take();
-        EXPECT_TRUE(w);
-        request = std::move(*w);
-    }
+        : in_(std::move(in)), out(room), x_(c, type, [&](park& p) {
+              p.set_runs(in_, out);
+              ask(p.req().args);
+          }) {}
     explicit round_trip(vn_op op, const std::function<void(msg::arguments&)>& ask,
                         frame_bytes in = {}, std::size_t room = 0)
         : round_trip(opclass::vn, static_cast<std::uint32_t>(op), ask, std::move(in), room) {}
@@ -37,37 +29,38 @@ class round_trip {
     // What the server got, if its fixed part is that of Args.
     template <class Args>
     Args seen() {
-        const msg::header h = request.head();
-        EXPECT_EQ(request.fixed.size(), older::bytes_of<Args>);
-        EXPECT_EQ(request.bytes.size(), older::bytes_of<Args> + in_.size());
-        EXPECT_EQ(request.in(), in_);
+        const msg::header h = x_.request.head();
+        EXPECT_EQ(x_.request.fixed.size(), older::bytes_of<Args>);
+        EXPECT_EQ(x_.request.bytes.size(), older::bytes_of<Args> + in_.size());
+        EXPECT_EQ(x_.request.in(), in_);
         EXPECT_EQ(h.buflen, older::bytes_of<Args> + std::max(in_.size(), out.size()));
         EXPECT_EQ(h.node, dir);
         EXPECT_NE(h.id, 0U);
-        return request.args<Args>();
+        return x_.request.args<Args>();
     }
     // What the caller got.
     template <class Args>
     const msg::arguments& answered(const Args& args, const frame_bytes& carried = {}) {
-        server_.send(answer_to(request, args, carried));
-        EXPECT_TRUE(caller_.over);
-        EXPECT_EQ(caller_.rv, 0);
-        EXPECT_EQ(caller_.out_bytes, carried.size());
-        EXPECT_EQ(caller_.request.head.node, dir);
-        EXPECT_TRUE(server_.answers.empty());
-        return caller_.request.args;
+        x_.server.send(answer_to(x_.request, args, carried));
+        EXPECT_TRUE(x_.asker.over);
+        EXPECT_EQ(x_.asker.rv, 0);
+        EXPECT_EQ(x_.asker.out_bytes, carried.size());
+        EXPECT_EQ(x_.asker.request.head.node, dir);
+        EXPECT_TRUE(x_.server.answers.empty());
+        return x_.asker.request.args;
     }
-    [[nodiscard]] std::size_t live_nodes() const { return rig_.mount.live_nodes(); }
+    [[nodiscard]] std::size_t live_nodes() const { return x_.rig.mount.live_nodes(); }
+
+    [[nodiscard]] const wire_request& request() const { return x_.request; }
 
   private:
-    older_rig rig_;
-    older_server server_{rig_};
-    caller caller_;
     const frame_bytes in_;
 
   public:
     frame_bytes out;
-    wire_request request;
+
+  private:
+    older_exchange x_; // asks with both
 };
 
 // spec: F28 F2
@@ -230,33 +223,28 @@ TEST(older_layout, statvfs_there_and_back) {
     EXPECT_EQ(sb.bavail, 3U);
     EXPECT_EQ(sb.ffree, 5U);
     EXPECT_EQ(sb.namemax, 8U);
-    EXPECT_TRUE(std::ranges::equal(t.request.fixed.last(sizeof(std::uint64_t)),
+    EXPECT_TRUE(std::ranges::equal(t.request().fixed.last(sizeof(std::uint64_t)),
                                    std::as_bytes(std::span(&o.reserved[29], 1))));
 }
 
 // spec: F28
 TEST(older_layout, operations_without_a_difference_pass) {
-    older_rig rig;
-    older_server server(rig);
-    caller c;
     const frame_bytes data = text("data of a write");
-    c.start(rig, 0, [&](park& p) {
-        p.setinfo(opclass::vn, static_cast<std::uint32_t>(vn_op::write), dir);
+    older_exchange x(vn_op::write, [&](park& p) {
         p.set_runs(data, {});
         p.req().args.io.size = static_cast<std::uint32_t>(data.size());
         p.req().args.io.offset = std::uint64_t{1} << 40;
     });
-    const auto w = server.take();
-    ASSERT_TRUE(w);
-    EXPECT_EQ(static_cast<const void*>(w->fixed.data()), w->handle->req); // not even copied
-    EXPECT_EQ(w->bytes.size(), whole + data.size());
-    EXPECT_EQ(w->head().buflen, whole + data.size());
-    auto args = w->args<msg::arguments>();
+    EXPECT_EQ(static_cast<const void*>(x.request.fixed.data()),
+              x.request.handle->req); // not even copied
+    EXPECT_EQ(x.request.bytes.size(), whole + data.size());
+    EXPECT_EQ(x.request.head().buflen, whole + data.size());
+    auto args = x.request.args<msg::arguments>();
     EXPECT_EQ(args.io.offset, std::uint64_t{1} << 40);
     args.io.done = args.io.size;
-    server.send(answer_to(*w, args));
-    EXPECT_EQ(c.rv, 0);
-    EXPECT_EQ(c.request.args.io.done, data.size());
+    x.server.send(answer_to(x.request, args));
+    EXPECT_EQ(x.asker.rv, 0);
+    EXPECT_EQ(x.asker.request.args.io.done, data.size());
 }
 
 // spec: F28
@@ -282,30 +270,23 @@ TEST(older_layout, is_for_mounts_that_ask) {
 
 // spec: F28 B34
 TEST(older_layout, is_not_that_of_responses) {
-    older_rig rig;
-    older_server server(rig);
-    caller c;
-    c.start(rig, 0, [](park& p) {
-        p.setinfo(opclass::vn, static_cast<std::uint32_t>(vn_op::lookup), dir);
-    });
-    auto w = server.take();
-    ASSERT_TRUE(w);
-    auto o = w->args<older::lookup_args>();
+    older_exchange x(vn_op::lookup);
+    auto o = x.request.args<older::lookup_args>();
     o.made = some_node(dir, S_IFDIR); // its own parent: refused
-    const frame_bytes frame = answer_to(*w, o);
-    server.send(frame);
-    EXPECT_EQ(c.rv, EPROTO);
-    server.send(frame); // nobody waits
-    ASSERT_EQ(server.answers.size(), 2U);
-    for (const answer& a : server.answers) {
+    const frame_bytes frame = answer_to(x.request, o);
+    x.server.send(frame);
+    EXPECT_EQ(x.asker.rv, EPROTO);
+    x.server.send(frame); // nobody waits
+    ASSERT_EQ(x.server.answers.size(), 2U);
+    for (const answer& a : x.server.answers) {
         EXPECT_EQ(a.request.head.buflen, whole);
         EXPECT_EQ(a.request.head.optype, static_cast<std::uint32_t>(vn_op::lookup));
     }
-    EXPECT_EQ(server.answers[0].request.head.opclass,
+    EXPECT_EQ(x.server.answers[0].request.head.opclass,
               static_cast<std::uint32_t>(opclass::error) | msg::opclass_faf);
-    EXPECT_EQ(server.answers[1].request.head.opclass,
+    EXPECT_EQ(x.server.answers[1].request.head.opclass,
               static_cast<std::uint32_t>(opclass::vn) | msg::opclass_faf | msg::opclass_isresponse);
-    EXPECT_EQ(server.answers[1].request.head.id, w->head().id);
+    EXPECT_EQ(x.server.answers[1].request.head.id, x.request.head().id);
 }
 
 // spec: F28 F30
@@ -335,19 +316,13 @@ TEST(older_layout, has_its_own_length_where_frames_have_a_limit) {
 
 // spec: F28 F38
 TEST(older_layout, comes_back_from_any_core) {
-    older_rig rig(2);
-    older_server server(rig);
-    caller c;
-    c.start(rig, 0, [](park& p) {
-        p.setinfo(opclass::vn, static_cast<std::uint32_t>(vn_op::getattr), dir);
-    });
-    const auto w = server.take(0);
-    ASSERT_TRUE(w);
-    auto o = w->args<older::getattr_args>();
+    older_exchange x(
+        vn_op::getattr, [](park&) {}, 2);
+    auto o = x.request.args<older::getattr_args>();
     o.va = some_attr();
-    server.send(answer_to(*w, o), 1);
-    EXPECT_EQ(c.rv, 0);
-    expect_some_attr(c.request.args.getattr.va);
+    x.server.send(answer_to(x.request, o), 1);
+    EXPECT_EQ(x.asker.rv, 0);
+    expect_some_attr(x.asker.request.args.getattr.va);
 }
 
 // spec: F28

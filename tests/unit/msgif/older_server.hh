@@ -92,6 +92,33 @@ struct older_rig : mount_rig {
         : mount_rig(cores, status, &older::layout) {}
 };
 
+constexpr auto dir = msg::make_cookie(2, 0);   // whom every question is about
+constexpr auto fresh = msg::make_cookie(4, 0); // who is found or made
+
+// What one caller asks, as the server has it; on a mount of its own.
+struct older_exchange {
+    using set_up = std::function<void(park&)>;
+    older_exchange(
+        opclass c, std::uint32_t type, const set_up& more = [](park&) {}, core_id cores = 1)
+        : rig(cores) {
+        asker.start(rig, 0, [&](park& p) {
+            p.setinfo(c, type, dir);
+            more(p);
+        });
+        auto taken = server.take();
+        EXPECT_TRUE(taken);
+        if (taken) request = std::move(*taken);
+    }
+    explicit older_exchange(
+        vn_op op, const set_up& more = [](park&) {}, core_id cores = 1)
+        : older_exchange(opclass::vn, static_cast<std::uint32_t>(op), more, cores) {}
+
+    older_rig rig;
+    older_server server{rig};
+    caller asker;
+    wire_request request;
+};
+
 // An attribute that both layouts can say, and the same in the older one.
 constexpr std::uint32_t regular = 0100644;
 inline older::attr some_attr(std::uint32_t mode = regular) {

@@ -11,7 +11,6 @@
 #include <sstream>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <thread>
@@ -67,20 +66,6 @@ int status_of(int wait_status) {
 }
 
 } // namespace
-
-temp_dir::temp_dir() {
-    std::string name = (std::filesystem::temp_directory_path() / "puffs-test-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) {
-        throw std::runtime_error("mkdtemp failed");
-    }
-    ::chmod(name.c_str(), 0755);              // other users of the tests go through it
-    path_ = std::filesystem::canonical(name); // as the mount table writes it
-}
-
-temp_dir::~temp_dir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-}
 
 run_result run(const std::vector<std::string>& command, const run_options& o) {
     int ends[2];

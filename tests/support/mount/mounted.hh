@@ -9,6 +9,8 @@
 // Errors:     start() reports; the destructor calls ADD_FAILURE.
 #pragma once
 
+#include "support/temp_dir.hh"
+
 #include <chrono>
 #include <filesystem>
 #include <string>
@@ -16,19 +18,6 @@
 #include <vector>
 
 namespace puffs::test {
-
-// A directory below the system's temporary one, removed with what is in it.
-class temp_dir {
-  public:
-    temp_dir();
-    ~temp_dir();
-    temp_dir(const temp_dir&) = delete;
-    temp_dir& operator=(const temp_dir&) = delete;
-    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
-  private:
-    std::filesystem::path path_;
-};
 
 // Runs a program to its end. Output: standard output and error together.
 struct run_result {

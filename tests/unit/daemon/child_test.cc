@@ -1,7 +1,7 @@
 #include "daemon/child.hh"
 
+#include "support/temp_dir.hh"
 #include "unit/daemon/run_coroutine.hh"
-#include "unit/daemon/temporary_directory.hh"
 
 #include <array>
 #include <cerrno>
@@ -167,8 +167,8 @@ TEST_F(child_process, answer_without_newline_is_none) {
 }
 
 TEST_F(child_process, program_that_cannot_be_executed_is_an_error) {
-    const test::temporary_directory tmp;
-    for (const auto& program : {std::string("/nowhere/fs"), tmp.path()}) {
+    const puffs::test::temp_dir tmp;
+    for (const auto& program : {std::string("/nowhere/fs"), tmp.path().string()}) {
         const auto started = child_.start({program});
         ASSERT_FALSE(started);
         EXPECT_EQ(started.error().code, failure_code::no_such_server);

@@ -1,6 +1,6 @@
 #include "daemon/config.hh"
 
-#include "unit/daemon/temporary_directory.hh"
+#include "support/temp_dir.hh"
 
 #include <filesystem>
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ struct refused_text {
 class config_refuses : public testing::TestWithParam<refused_text> {};
 
 TEST_P(config_refuses, with_file_and_line) {
-    const test::temporary_directory tmp;
+    const puffs::test::temp_dir tmp;
     const auto path = tmp.file("puffsd.toml", GetParam().text);
     const auto read = read_config(path);
     ASSERT_FALSE(read);
@@ -75,9 +75,9 @@ INSTANTIATE_TEST_SUITE_P(texts, config_refuses, testing::ValuesIn(refused_texts)
                          [](const auto& param_info) { return std::string(param_info.param.name); });
 
 TEST(config, reads_every_key) {
-    const test::temporary_directory tmp;
+    const puffs::test::temp_dir tmp;
     const auto mountpoint = tmp.directory("mnt");
-    std::filesystem::create_directory_symlink(mountpoint, tmp.path() + "/link");
+    std::filesystem::create_directory_symlink(mountpoint, tmp.path().string() + "/link");
     const auto path = tmp.file("puffsd.toml", "socket = \"/run/x.sock\"\n"
                                               "log_level = \"debug\"\n"
                                               "server_dirs = [\"/a\", \"/b\"]\n"
@@ -89,7 +89,7 @@ TEST(config, reads_every_key) {
                                               "server = \"memfs\"\n"
                                               "source = \"none\"\n"
                                               "mountpoint = \"" +
-                                                  tmp.path() +
+                                                  tmp.path().string() +
                                                   "/link\"\n"
                                                   "options = \"size=1G\"\n"
                                                   "cores = \"0-1,3\"\n"
@@ -121,7 +121,7 @@ TEST(config, reads_every_key) {
 }
 
 TEST(config, empty_file_gives_defaults) {
-    const test::temporary_directory tmp;
+    const puffs::test::temp_dir tmp;
     const auto read = read_config(tmp.file("puffsd.toml", ""));
     ASSERT_TRUE(read);
     EXPECT_TRUE(read->mounts.empty());
@@ -136,7 +136,7 @@ TEST(config, missing_file_is_named) {
 }
 
 TEST(config, more_mounts_than_the_table_holds_are_refused) {
-    const test::temporary_directory tmp;
+    const puffs::test::temp_dir tmp;
     std::string text;
     for (int i = 0; i <= 256; ++i) {
         text += "[[mount]]\nserver = \"m\"\nmountpoint = \"/nowhere/" + std::to_string(i) + "\"\n";
@@ -147,14 +147,15 @@ TEST(config, more_mounts_than_the_table_holds_are_refused) {
 }
 
 TEST(mount_spec, finds_servers_by_name_and_by_path) {
-    const test::temporary_directory tmp;
+    const puffs::test::temp_dir tmp;
     const auto program = tmp.file("fs", "");
     const auto text = tmp.file("text", "");
     std::filesystem::permissions(program, std::filesystem::perms::owner_all);
-    const std::vector<std::string> directories{"/nowhere", tmp.path()};
+    const std::vector<std::string> directories{"/nowhere", tmp.path().string()};
     EXPECT_EQ(find_server("fs", directories), program);
     EXPECT_EQ(find_server(program, {}), program);
-    for (const auto& name : {std::string("text"), std::string("other"), text, tmp.path()}) {
+    for (const auto& name :
+         {std::string("text"), std::string("other"), text, tmp.path().string()}) {
         const auto found = find_server(name, directories);
         ASSERT_FALSE(found) << name;
         EXPECT_EQ(found.error().code, failure_code::no_such_server);

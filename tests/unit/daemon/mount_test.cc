@@ -1,8 +1,8 @@
 #include "daemon/mount_table.hh"
 #include "daemon/mountpoint.hh"
 #include "daemon/owned_fd.hh"
+#include "support/temp_dir.hh"
 #include "unit/daemon/run_coroutine.hh"
-#include "unit/daemon/temporary_directory.hh"
 
 #include <cerrno>
 #include <csignal>
@@ -54,7 +54,7 @@ class mounts : public testing::Test {
     }
 
     boost::asio::io_context context_{1};
-    test::temporary_directory tmp_;
+    puffs::test::temp_dir tmp_;
     mount_table table_;
 };
 

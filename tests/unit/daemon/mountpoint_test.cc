@@ -1,6 +1,6 @@
 #include "daemon/mountpoint.hh"
 
-#include "unit/daemon/temporary_directory.hh"
+#include "support/temp_dir.hh"
 
 #include <filesystem>
 #include <gtest/gtest.h>
@@ -63,11 +63,12 @@ TEST(mountpoint, only_canonical_paths_are_taken) {
 }
 
 TEST(mountpoint, canonical_path_follows_links_and_survives_missing_ones) {
-    const test::temporary_directory tmp;
+    const puffs::test::temp_dir tmp;
     const auto real = tmp.directory("real");
-    std::filesystem::create_directory_symlink(real, tmp.path() + "/link");
-    EXPECT_EQ(canonical_mountpoint(tmp.path() + "/link/"), real);
-    EXPECT_EQ(canonical_mountpoint(tmp.path() + "/./no/../such//dir/"), tmp.path() + "/such/dir");
+    std::filesystem::create_directory_symlink(real, tmp.path().string() + "/link");
+    EXPECT_EQ(canonical_mountpoint(tmp.path().string() + "/link/"), real);
+    EXPECT_EQ(canonical_mountpoint(tmp.path().string() + "/./no/../such//dir/"),
+              tmp.path().string() + "/such/dir");
 }
 
 TEST(mountpoint, lies_below_needs_a_whole_component) {

@@ -4,8 +4,8 @@
 #include "daemon/listener.hh"
 #include "daemon/owned_fd.hh"
 #include "daemon/protocol.hh"
+#include "support/temp_dir.hh"
 #include "unit/daemon/run_coroutine.hh"
-#include "unit/daemon/temporary_directory.hh"
 
 #include <array>
 #include <boost/asio/detached.hpp>
@@ -129,8 +129,8 @@ class sessions : public testing::Test {
         return ask(socket_, request_line(1, op, spec), milliseconds(30'000));
     }
 
-    test::temporary_directory tmp_;
-    const std::string socket_ = tmp_.path() + "/socket";
+    puffs::test::temp_dir tmp_;
+    const std::string socket_ = tmp_.path().string() + "/socket";
     boost::asio::io_context context_{1};
     mount_table table_{context_, {}};
     control answers_{table_, {.own_uid = ::geteuid(), .allow_uids = {}, .others_may_list = true}};
@@ -284,11 +284,11 @@ TEST_F(sessions, second_daemon_on_the_socket_is_refused) {
 }
 
 TEST(listener, left_over_socket_is_replaced_and_anything_else_is_not) {
-    const test::temporary_directory tmp;
+    const puffs::test::temp_dir tmp;
     boost::asio::io_context context(1);
     mount_table table(context, {});
     control answers(table, {});
-    const auto path = tmp.path() + "/socket";
+    const auto path = tmp.path().string() + "/socket";
     {
         const owned_fd left(::socket(AF_UNIX, SOCK_STREAM, 0));
         sockaddr_un address{};
@@ -312,13 +312,13 @@ TEST(listener, left_over_socket_is_replaced_and_anything_else_is_not) {
     ASSERT_FALSE(opened);
     EXPECT_EQ(opened.error().code, failure_code::exists);
     EXPECT_EQ(std::filesystem::file_size(text), 10U);
-    EXPECT_FALSE(clients.open(tmp.path() + "/" + std::string(200, 'x')));
-    EXPECT_FALSE(clients.open(tmp.path() + "/no/such/directory/socket"));
+    EXPECT_FALSE(clients.open(tmp.path().string() + "/" + std::string(200, 'x')));
+    EXPECT_FALSE(clients.open(tmp.path().string() + "/no/such/directory/socket"));
 }
 
 TEST(client, says_what_is_wrong) {
-    const test::temporary_directory tmp;
-    const auto path = tmp.path() + "/socket";
+    const puffs::test::temp_dir tmp;
+    const auto path = tmp.path().string() + "/socket";
     const auto line = request_line(1, operation::list, {});
     const auto nobody = ask(path, line, milliseconds(1000));
     ASSERT_FALSE(nobody);

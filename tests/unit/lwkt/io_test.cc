@@ -3,11 +3,11 @@
 
 #include "puffs/lwkt/runtime.hh"
 #include "puffs/lwkt/sched.hh"
+#include "support/temp_dir.hh"
 
 #include <array>
 #include <atomic>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
@@ -33,10 +33,7 @@ struct io_test : testing::Test {
         o.cpus = {lwkt::runtime::create({}).value()->cpu_of(0)};
         cores = std::move(*lwkt::runtime::create(o));
         EXPECT_TRUE(cores->start());
-        std::string name = (std::filesystem::temp_directory_path() / "puffs-io-XXXXXX").string();
-        EXPECT_NE(::mkdtemp(name.data()), nullptr);
-        folder = name;
-        dir = ::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        dir = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         EXPECT_EQ(::pipe2(pipe_ends.data(), O_CLOEXEC), 0);
     }
     ~io_test() override {
@@ -44,7 +41,6 @@ struct io_test : testing::Test {
         for (const int fd : {dir, pipe_ends[0], pipe_ends[1]}) {
             ::close(fd);
         }
-        std::filesystem::remove_all(folder);
     }
     // On a light thread of the only core.
     template <class F>
@@ -58,7 +54,8 @@ struct io_test : testing::Test {
     }
 
     std::unique_ptr<lwkt::runtime> cores;
-    std::filesystem::path folder;
+    const test::temp_dir made_for_it;
+    const std::filesystem::path folder = made_for_it.path();
     int dir = -1;
     std::array<int, 2> pipe_ends{-1, -1};
     std::array<std::byte, 64> buffer{};

@@ -7,6 +7,7 @@
 #include "puffs/lwkt/thread.hh"
 
 #include <csignal>
+#include <optional>
 
 namespace puffs::kmod {
 
@@ -37,7 +38,8 @@ class masked_signals {
     const std::uint64_t before_;
 };
 
-// Somebody sleeps in the mount, which may not go meanwhile (U10).
+// Somebody sleeps in the mount, which may not go meanwhile (U10). Made in the critical section in which it turns out
+// that there is nothing to do but to sleep: the end of that section may run somebody else, who unmounts.
 class user {
   public:
     explicit user(shard& s) noexcept : s_(s) { s_.enter_user(); }
@@ -61,6 +63,7 @@ park* puffs_mount::msgmem_alloc(bool cansleep) {
                  "a park is waited for where sleeping is forbidden");
     shard& s = here();
     for (;;) {
+        std::optional<user> u;
         std::uint64_t generation = 0;
         {
             const ipi::crit_section crit;
@@ -69,9 +72,11 @@ park* puffs_mount::msgmem_alloc(bool cansleep) {
             }
             generation = s.free_waiters.generation();
             ++s.free_waiters_count;
+            u.emplace(s);
+            PUFFS_RACE_POINT("msgif: about to sleep");
         }
-        const user u(s);
         s.free_waiters.block(generation);
+        PUFFS_RACE_POINT("msgif: slept");
         --s.free_waiters_count;
     }
 }
@@ -153,6 +158,7 @@ bool puffs_mount::interrupt(park& p) {
 result<msg::frame> puffs_mount::getout(std::size_t maxsize, bool nonblock) {
     shard& s = here();
     for (;;) {
+        std::optional<user> u;
         std::uint64_t generation = s.getters.generation();
         {
             const ipi::crit_section crit;
@@ -166,9 +172,11 @@ result<msg::frame> puffs_mount::getout(std::size_t maxsize, bool nonblock) {
                 return s.getout(maxsize);
             }
             ++s.getters_count;
+            u.emplace(s);
+            PUFFS_RACE_POINT("msgif: about to sleep");
         }
-        const user u(s);
         const int e = s.getters.block(generation, sleep_flags::catch_signals);
+        PUFFS_RACE_POINT("msgif: slept");
         --s.getters_count;
         if (e != 0) {
             return fail(e);

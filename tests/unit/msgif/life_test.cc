@@ -2,6 +2,8 @@
 #include "support/msgif/mount_rig.hh"
 
 #include <csignal>
+#include <string_view>
+#include <utility>
 
 namespace puffs::test {
 namespace {
@@ -190,6 +192,69 @@ TEST(unmount, waits_until_nobody_sleeps_in_the_mount) {
     EXPECT_EQ(stays.rv, ENXIO);
     EXPECT_TRUE(gone);
 }
+
+#ifdef PUFFS_RACE_POINTS
+
+// The unmounter outranks the sleeper, and comes while that is in its critical section: it runs as the section ends.
+class unmount_race : public testing::TestWithParam<bool> {
+  protected:
+    unmount_race() { self() = this; }
+    ~unmount_race() override { current_race_hook() = nullptr; }
+    static unmount_race*& self() {
+        static unmount_race* current = nullptr;
+        return current;
+    }
+    static void at(const char* point) {
+        unmount_race& r = *self();
+        if (point == std::string_view("msgif: slept")) r.slept = true;
+        if (point != std::string_view("msgif: about to sleep") || std::exchange(r.met, true))
+            return;
+        lwkt::create_options high;
+        high.priority = lwkt::priority::interrupt_high;
+        r.rig.machine.spawn(
+            0,
+            [&r] {
+                r.rig.mount.userdead();
+                EXPECT_FALSE(r.slept);
+                r.gone = r.rig.mount.unmount(true).has_value();
+                EXPECT_TRUE(r.slept) << "unmounted under one who sleeps in the mount";
+                for (park* p : r.parks)
+                    r.rig.mount.msgmem_release(p);
+                r.parks.clear();
+            },
+            high);
+    }
+    mount_rig rig{1};
+    frame_server server{rig};
+    std::vector<park*> parks;
+    bool met = false, slept = false, gone = false;
+};
+INSTANTIATE_TEST_SUITE_P(U10, unmount_race, testing::Bool());
+
+// spec: U10 T3
+TEST_P(unmount_race, waits_for_one_who_is_about_to_sleep) {
+    const bool for_a_park = GetParam();
+    rig.on([&] {
+        while (park* p = for_a_park ? rig.mount.msgmem_alloc(false) : nullptr)
+            parks.push_back(p);
+    });
+    current_race_hook() = at;
+    rig.on([&] {
+        if (for_a_park) {
+            rig.mount.msgmem_release(rig.mount.msgmem_alloc(true));
+        } else {
+            EXPECT_EQ(errno_of(rig.mount.getout(1 << 20, false)), ENXIO);
+        }
+    });
+    EXPECT_TRUE(met);
+    if (for_a_park) { // nobody but who has a park can end that wait
+        EXPECT_FALSE(gone);
+        rig.on([&] { rig.mount.msgmem_release(std::exchange(parks.back(), nullptr)); });
+    }
+    EXPECT_TRUE(gone);
+}
+
+#endif
 
 // spec: U12
 TEST(close, ends_an_unmounter_in_flight_and_waits_for_it) {

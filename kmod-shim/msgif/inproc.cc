@@ -122,7 +122,8 @@ void shard::arrive(park& p) {
             releaseout(p, (p.flags_ & park_wantreply) != 0 ? 0 : rv);
         } else {
             if ((p.flags_ & park_onqueue2) != 0) {
-                const std::uint64_t used = p.delivery_.result.u64;
+                // With an error nothing is used, and the message may say what an earlier request has left in it.
+                const std::uint64_t used = rv != 0 ? 0 : p.delivery_.result.u64;
                 const std::size_t room = p.delivery_.data.out.size();
                 const bool fits = used <= room;
                 reply(p, p.req_, p.delivery_.data.out.first(fits ? used : 0),

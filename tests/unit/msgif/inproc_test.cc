@@ -1,6 +1,7 @@
 // The transport to a server in this process, and replies from wherever.
 #include "support/msgif/mount_rig.hh"
 
+#include <array>
 #include <csignal>
 #include <thread>
 
@@ -57,6 +58,29 @@ TEST(inproc, the_error_of_the_port_is_the_error_of_the_reply) {
     caller c;
     c.start(rig);
     EXPECT_EQ(c.rv, EXDEV);
+}
+
+// What the message said about the request that had the park before is not about this one.
+// spec: F40 F41
+TEST(inproc, an_error_by_message_says_nothing_about_bytes) {
+    mount_rig rig;
+    inline_server server(rig, [](msg::delivery& d) {
+        if (d.data.out.empty()) return EXDEV;
+        d.result.u64 = d.data.out.size();
+        return 0;
+    });
+    std::array<std::byte, 64> room{};
+    caller reads;
+    reads.start(rig, 0, [&](park& p) {
+        p.setinfo(opclass::vn, static_cast<std::uint32_t>(vn_op::readlink), cookie::root);
+        p.req().args.readlink.done = room.size();
+        p.set_runs({}, room);
+    });
+    EXPECT_EQ(reads.rv, 0);
+    caller fails;
+    fails.start(rig);
+    EXPECT_EQ(fails.p, reads.p);
+    EXPECT_EQ(fails.rv, EXDEV);
 }
 
 struct chain {

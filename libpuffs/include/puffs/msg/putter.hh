@@ -22,7 +22,8 @@
 namespace puffs::msg {
 
 // A request on its way: the message that the server's port receives. Embedded in the kernel half's park. When it comes
-// back, its error is the request's rv (or, if 0, head.rv is) and its result.u64 the bytes of `out` that the reply uses.
+// back, its error is the request's rv (or, if 0, head.rv is). If rv is 0, result.u64 is the bytes of `out` that the
+// reply uses.
 struct delivery : msgport::msg {
     request* req = nullptr;
     payload data;

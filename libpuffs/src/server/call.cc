@@ -16,11 +16,20 @@ std::unexpected<error> nonsense(const call& c, const char* what) {
     return fail(EPROTO);
 }
 
+std::string printable(std::string_view text) {
+    std::string clean(text);
+    for (char& c : clean) {
+        const auto byte = static_cast<unsigned char>(c);
+        c = byte < 0x20 || byte == 0x7f ? '?' : c;
+    }
+    return clean;
+}
+
 std::string what_was_thrown() {
     try {
         throw;
     } catch (const std::exception& e) {
-        return e.what();
+        return printable(e.what());
     } catch (...) {
         return "something that is no std::exception";
     }
@@ -172,7 +181,7 @@ result<call::entry> call::find(node& dir, std::string_view name) {
         // The node that the server meant was being reclaimed: ask again.
     }
     PUFFS_LOG(warn, "lookup of '{}' in node {}: its node was reclaimed {} times: answering estale",
-              name, dir.id(), lookup_tries_max);
+              printable(name), dir.id(), lookup_tries_max);
     return fail(ESTALE);
 }
 

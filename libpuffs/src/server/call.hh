@@ -92,7 +92,11 @@ struct call {
 // A server that answers nonsense: one log line, and eproto.
 [[nodiscard]] std::unexpected<error> nonsense(const call& c, const char* what);
 
-// In a catch clause: the text of the exception.
+// What callers or file servers name, as it can stand in a line of the log: control characters as '?'. A name may hold
+// any byte but '/' and NUL, and so line ends and what terminals obey.
+[[nodiscard]] std::string printable(std::string_view text);
+
+// In a catch clause: the text of the exception, printable.
 [[nodiscard]] std::string what_was_thrown();
 
 // The handlers. Requires: c.n is the request's node, of the kind that the table in dispatch.cc asks for.

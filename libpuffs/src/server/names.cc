@@ -68,8 +68,8 @@ result<void> locked_names::lock(std::array<node*, 2> dirs, std::span<target> tar
             before_[i] = std::move(targets[i].held);
         }
     }
-    PUFFS_LOG(warn, "'{}' in node {}: the name changed {} times: answering ebusy", targets[0].name,
-              targets[0].dir->id(), lock_tries_max);
+    PUFFS_LOG(warn, "'{}' in node {}: the name changed {} times: answering ebusy",
+              printable(targets[0].name), targets[0].dir->id(), lock_tries_max);
     return fail(EBUSY);
 }
 

@@ -26,7 +26,7 @@ void find_all(call& c, std::span<std::byte> packed, found_entries& all) {
                 e = std::move(*found);
             }
         } catch (...) {
-            PUFFS_LOG(err, "lookup of '{}' in node {} threw: {}", at.name(), c.n->id(),
+            PUFFS_LOG(err, "lookup of '{}' in node {} threw: {}", printable(at.name()), c.n->id(),
                       what_was_thrown());
         }
     }

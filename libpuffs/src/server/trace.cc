@@ -2,6 +2,8 @@
 #include "call.hh"
 #include "puffs/base/log.hh"
 
+#include <algorithm>
+
 namespace puffs {
 
 namespace {
@@ -66,21 +68,15 @@ std::size_t name_bytes(const msg::request& req) {
     return 0;
 }
 
-// The name as it can stand in a line: control characters as '?'.
-std::string printable(const msg::request& req, const msg::payload& data) {
-    const auto bytes = data.in.first(std::min(name_bytes(req), data.in.size()));
-    std::string text;
-    for (const std::byte b : bytes.first(std::min(bytes.size(), limits::name_bytes))) {
-        const auto c = std::to_integer<unsigned char>(b);
-        text += c < 0x20 || c == 0x7f ? '?' : static_cast<char>(c);
-    }
-    return text;
+std::string name_of(const msg::request& req, const msg::payload& data) {
+    const auto count = std::min({name_bytes(req), data.in.size(), limits::name_bytes});
+    return printable({reinterpret_cast<const char*>(data.in.data()), count});
 }
 
 } // namespace
 
 void trace_request(const msg::request& req, const msg::payload& data) {
-    const std::string name = printable(req, data);
+    const std::string name = name_of(req, data);
     PUFFS_LOG(info, "-> {:#x} {} node {}.{}{}{}{} pid {} uid {} gid {}", req.head.id,
               operation_name(req.head), msg::slot_of(req.head.node),
               msg::generation_of(req.head.node), name.empty() ? "" : " '", name,

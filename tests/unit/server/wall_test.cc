@@ -50,6 +50,9 @@ struct thrower : tree_server {
         if (name == "thrown") {
             throw 42;
         }
+        if (throwing && name.starts_with("told")) {
+            throw std::runtime_error("no luck with " + std::string(name));
+        }
         return tree_server::lookup(c, dir, name);
     }
     result<void> remove(cc& c, node& dir, node& t, std::string_view name) {
@@ -89,6 +92,19 @@ TEST_F(wall_test, an_exception_becomes_eio_and_a_line_that_says_where) { // spec
 TEST_F(wall_test, anything_can_be_thrown) {
     EXPECT_EQ(c.lookup(root, "thrown").error(), error(EIO));
     EXPECT_EQ(c.vfs(msg::vfs_op::statvfs), EIO);
+}
+
+// A file's name may hold line ends and what terminals obey: in the log it must not.
+TEST_F(wall_test, a_name_cannot_forge_a_line_of_the_log) {
+    constexpr std::string_view name = "told\n1970-01-01 all is well\x1b[2J\x7f";
+    EXPECT_EQ(c.lookup(root, name).error(), error(EIO));
+    EXPECT_EQ(log.text.str(),
+              "lookup on node 1 threw: no luck with told?1970-01-01 all is well?[2J?\n");
+    log.text.str({});
+    m.server.add(1, name, vtype::reg);
+    EXPECT_EQ(c.readdir(root, 4096, true), 0);
+    EXPECT_EQ(log.text.str(), "lookup of 'told?1970-01-01 all is well?[2J?' in node 1 threw: "
+                              "no luck with told?1970-01-01 all is well?[2J?\n");
 }
 
 TEST_F(wall_test, an_exception_after_a_name_was_found_counts_no_lookup) { // spec: X6

@@ -105,7 +105,6 @@ void memfs::defaults(puffs::kmod::mount_options& o) {
     o.user.sole_owner = true;
     o.clears_set_id = true;
     o.default_permissions = true;
-    o.kernel.emplace_back("default_permissions");
 }
 
 memfs::memfs(const puffs::server_arguments& arguments) : space_(size_option(arguments)) {

@@ -33,10 +33,10 @@ fuse::init_options init_of(const mount_options& o, std::size_t cores, bool uring
             ? o.max_background
             : std::clamp(background_of_core * cores, background_least, background_most));
     i.congestion_threshold = static_cast<std::uint16_t>(o.congestion_threshold);
-    i.writeback_cache = o.writeback_cache;
+    i.writeback_cache = o.user.writeback_cache;
     // With delayed writes the kernel believes its own copy of the mode, and would run a program by the set-id bits that
     // the server has cleared; without, it asks for the attributes before it reads (page_inval::automatic).
-    i.handle_killpriv_v2 = o.clears_set_id && !o.writeback_cache;
+    i.handle_killpriv_v2 = o.clears_set_id && !o.user.writeback_cache;
     // A target that is kept stays until its node goes, whatever the server says about times.
     i.cache_symlinks = o.user.sole_owner;
     // Automatic, the kernel drops a file's pages when it hears of the time that its own write has given the file.

@@ -2,6 +2,7 @@
 
 #define FUSE_USE_VERSION 31
 #include "fuse/wire_dev.hh"
+#include "mount/option_list.hh"
 #include "puffs/base/log.hh"
 
 #include <cstdarg>
@@ -93,30 +94,6 @@ int run_fusermount(const std::string& mount_point, bool detach) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
-// A value as it stands in an option list: a comma in it does not end it.
-std::string escaped(std::string_view value) {
-    std::string text;
-    for (const char c : value) {
-        if (c == ',' || c == '\\') {
-            text += '\\';
-        }
-        text += c;
-    }
-    return text;
-}
-
-std::string option_list(const mount_options& o) {
-    std::string list = fmt::format("fsname={},subtype={}", escaped(o.source), escaped(o.subtype));
-    for (const std::string& k : o.kernel) {
-        list += ',';
-        list += k;
-    }
-    if (o.max_read != 0) {
-        list += fmt::format(",max_read={}", o.max_read);
-    }
-    return list;
-}
-
 } // namespace
 
 std::expected<std::string, std::string> check_mount_point(const std::string& path) {
@@ -165,7 +142,7 @@ std::expected<int, std::string> open_connection(const std::string& mount_point,
                                                 const mount_options& o) {
     libfuse_said.clear();
     ::fuse_set_log_func(&remember);
-    const int fd = ::fuse_open_channel(mount_point.c_str(), option_list(o).c_str());
+    const int fd = ::fuse_open_channel(mount_point.c_str(), kernel_option_list(o).c_str());
     const int number = errno;
     ::fuse_set_log_func(nullptr);
     if (fd < 0) {

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <fmt/format.h>
+#include <utility>
 
 namespace puffs::kmod {
 
@@ -12,7 +13,7 @@ namespace {
 
 using outcome = std::expected<void, std::string>;
 
-// Flags that mount(2) and libfuse's mounting know: passed on as they are.
+// Flags that mount(2) and libfuse's mounting know: passed on as they are, but for the first two.
 constexpr std::array kernel_flags = {
     "rw",         "ro",       "suid",    "nosuid",      "dev",          "nodev",
     "exec",       "noexec",   "atime",   "noatime",     "sync",         "async",
@@ -218,21 +219,17 @@ outcome apply_one(mount_options& o, const std::string& name, const std::string& 
         }
         if (name == "allow_other" || name == "default_permissions") {
             (name == "allow_other" ? o.allow_other : o.default_permissions) = true;
-            if (std::ranges::find(o.kernel, name) == o.kernel.end()) {
-                o.kernel.push_back(name);
-            }
             return {};
         }
         if (name == "writeback_cache") {
-            o.writeback_cache = true;
             o.user.writeback_cache = true;
             return {};
         }
+        if (name == "ro" || name == "rw") {
+            o.user.read_only = name == "ro";
+            return {};
+        }
         if (std::ranges::find(kernel_flags, name) != kernel_flags.end()) {
-            if (name == "ro" || name == "rw") {
-                o.read_only = name == "ro";
-                o.user.read_only = o.read_only;
-            }
             o.kernel.push_back(name);
             return {};
         }
@@ -248,6 +245,18 @@ outcome apply_one(mount_options& o, const std::string& name, const std::string& 
     }
     o.server.emplace_back(name, value);
     return {};
+}
+
+// A value as it stands in an option list: a comma in it does not end it.
+std::string escaped(std::string_view value) {
+    std::string text;
+    for (const char c : value) {
+        if (c == ',' || c == '\\') {
+            text += '\\';
+        }
+        text += c;
+    }
+    return text;
 }
 
 } // namespace
@@ -281,6 +290,24 @@ std::expected<void, std::string> apply_option_list(mount_options& o, std::string
         }
     }
     return {};
+}
+
+std::string kernel_option_list(const mount_options& o) {
+    std::string list = fmt::format("fsname={},subtype={}", escaped(o.source), escaped(o.subtype));
+    for (const auto& [set, name] : {std::pair(o.user.read_only, "ro"),
+                                    std::pair(o.default_permissions, "default_permissions"),
+                                    std::pair(o.allow_other, "allow_other")}) {
+        if (set) {
+            list += fmt::format(",{}", name);
+        }
+    }
+    for (const std::string& k : o.kernel) {
+        list += fmt::format(",{}", k);
+    }
+    if (o.max_read != 0) {
+        list += fmt::format(",max_read={}", o.max_read);
+    }
+    return list;
 }
 
 std::string option_help(const mount_options& defaults) {

@@ -16,6 +16,9 @@ namespace puffs::kmod {
 // Options that neither the kernel nor the framework knows go to o.server, in order.
 std::expected<void, std::string> apply_option_list(mount_options& o, std::string_view list);
 
+// kernel_option_list - what the kernel is told at mount(2), whoever set it: the command line or a program.
+std::string kernel_option_list(const mount_options& o);
+
 // The text of --help about these options.
 std::string option_help(const mount_options& defaults);
 

@@ -24,22 +24,20 @@ enum class transport_kind : std::uint8_t {
 
 struct mount_options {
     std::string mountpoint;
-    std::string source;  // fsname=; default: the server's name
-    std::string subtype; // default: the server's name
-    std::vector<std::string>
-        kernel; // passed on to mount(2): allow_other, default_permissions, ro, nosuid, ...
+    std::string source;              // fsname=; default: the server's name
+    std::string subtype;             // default: the server's name
+    std::vector<std::string> kernel; // passed on to mount(2), in order: nosuid, noexec, ...
     std::vector<std::pair<std::string, std::string>>
-        server;             // options that only the server knows, in order
-    usermount_options user; // timeouts, policy
-    bool default_permissions = false;
-    bool allow_other = false;
-    bool read_only = false;
+        server; // options that only the server knows, in order
+    usermount_options
+        user; // timeouts, policy; the kernel hears of read_only and writeback_cache too
+    bool default_permissions = false;       // the kernel checks permissions by mode and owner
+    bool allow_other = false;               // other users may use the mount
     std::uint32_t max_read = 0;             // bytes; 0: no limit of ours
     std::uint32_t max_write = 1024 * 1024;  // bytes
     std::uint32_t max_background = 0;       // 0: 16 a core, at least 64
     std::uint32_t congestion_threshold = 0; // 0: three quarters of that
     std::optional<bool> readdirplus;        // nullopt: auto
-    bool writeback_cache = false;
     // A class's default, not an option: the server clears set-id bits where it is told to (cc::kills_set_id,
     // msg::set_kill_suidgid, and in fallocate by callers other than root). Otherwise, and with writeback_cache, the
     // kernel does that, and asks for security.capability before every write through its cache.

@@ -73,6 +73,7 @@ struct session::implementation {
     bool stop_asked = false;
     bool answers = false;   // the mount did, and whoever waits for it was told
     bool loss_told = false; // the log has the reason why the connection ended
+    bool forced = false;    // it ended before its users were gone
     int statfs_said = 0;
     int exit_status = 0;
     std::chrono::steady_clock::time_point drain_until;
@@ -209,7 +210,8 @@ session::~session() {
     im.own
         .reset(); // after a creation that failed half way nobody serves the mount, so it must not stay
     if (im.library_started) {
-        im.library->finish(true); // the server has started, so that it hears of the end
+        im.library->finish(
+            true); // the server has started, so that it hears of the end, which it cannot refuse
     }
 }
 
@@ -351,6 +353,7 @@ void session::implementation::take_away() {
 
 // A core that an operation blocks must not block this: nothing waits for it but the drain, which has a limit.
 void session::implementation::stop_at_once() {
+    forced = true;
     take_away();
     close_channels();
     if (now == state::running) {
@@ -375,6 +378,7 @@ void session::implementation::channel_ended(channels::end e) {
     const bool expected = e.cause == 0 || (e.uring ? e.cause == ENOTCONN || e.cause == ECONNABORTED
                                                    : e.cause == ENODEV || detached);
     if (!expected) {
+        forced = true;
         exit_status = 1;
         if (!std::exchange(loss_told, true)) {
             PUFFS_LOG(err, "mount '{}': {}", mount_point,
@@ -426,7 +430,7 @@ void session::implementation::finish() {
     take_away(); // aborted by somebody, it is still listed
     runtime->run_on(0, [this] {
         mount->userdead();
-        library->finish(true);
+        library->finish(forced);
     });
     if (options.stats) {
         print_stats();

@@ -293,7 +293,7 @@ TEST(start_errors, the_server_is_told_of_the_end_when_mounting_fails_after_its_s
     const run_result r =
         refused({UNRULY, "-f", "-o", "spoil_at_start=" + mnt + ",tell_unmount=" + told, mnt});
     EXPECT_THAT(r.output, HasSubstr("mounting on '" + mnt + "'"));
-    EXPECT_EQ(read_file(told), "unmount\n");
+    EXPECT_EQ(read_file(told), "unmount by force\n");
 
     // A start that failed has no end.
     const std::string other = dir.path() / "other";

@@ -47,6 +47,60 @@ TEST(stopping, second_signal_during_shutdown_stops_at_once) {
     ::close(fd);
 }
 
+// What its unmount operation is told at the end.
+class told_of_the_end : public testing::Test {
+  protected:
+    void SetUp() override { ASSERT_TRUE(server.ready()) << server.start_line(); }
+    void keep_busy() {
+        file = ::open((server.path() / "fine").c_str(), O_RDONLY | O_CLOEXEC);
+        ASSERT_GE(file, 0);
+    }
+    [[nodiscard]] std::string told() const { return read_file(dir.path() / "told"); }
+
+    temp_dir dir;
+    mounted_server server{UNRULY,
+                          {.arguments = {"-o", "tell_unmount=" + (dir.path() / "told").string()}}};
+    int file = -1;
+};
+
+// spec: U11
+TEST_F(told_of_the_end, without_force_when_its_users_are_gone) {
+    server.stop();
+    EXPECT_EQ(told(), "unmount\n");
+}
+
+TEST_F(told_of_the_end, without_force_when_it_is_unmounted_from_outside) {
+    ASSERT_EQ(run({"umount", server.path()}).status, 0);
+    EXPECT_EQ(server.wait(seconds(10)), 0) << server.log();
+    EXPECT_EQ(told(), "unmount\n");
+}
+
+TEST_F(told_of_the_end, without_force_when_a_detached_mount_has_lost_its_last_user) {
+    keep_busy();
+    server.signal(SIGTERM);
+    EXPECT_TRUE(server.wait_unmounted(seconds(2)));
+    EXPECT_EQ(told(), "");
+    ::close(file);
+    EXPECT_EQ(server.wait(seconds(10)), 0) << server.log();
+    EXPECT_EQ(told(), "unmount\n");
+}
+
+TEST_F(told_of_the_end, by_force_when_it_is_stopped_at_once) {
+    keep_busy();
+    server.signal(SIGTERM);
+    EXPECT_TRUE(server.wait_unmounted(seconds(2)));
+    server.signal(SIGTERM);
+    EXPECT_GE(server.wait(seconds(10)), 0);
+    ::close(file);
+    EXPECT_EQ(told(), "unmount by force\n");
+}
+
+TEST_F(told_of_the_end, by_force_when_its_connection_is_aborted) {
+    std::ofstream(server.control("abort")) << "1\n";
+    EXPECT_EQ(server.wait(seconds(10)), 1) << server.log();
+    EXPECT_EQ(told(), "unmount by force\n");
+}
+
 // Processes that read the file /slow, and wait for that.
 class slow_readers {
   public:

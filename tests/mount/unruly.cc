@@ -7,7 +7,7 @@
 //   /refuses   its read answers a number that is no errno of Linux
 // -o throw_at_start: the constructor throws. -o fail_at_start: start() answers EIO.
 // -o spoil_at_start=DIRECTORY: start() removes it, so that mounting there fails.
-// -o tell_unmount=FILE: unmount writes a line there.
+// -o tell_unmount=FILE: unmount writes a line there, "unmount" or "unmount by force".
 // -o hang=thread|core: statvfs never returns, and holds its light thread, or its whole core.
 #include "puffs/lwkt/sched.hh"
 #include "puffs/puffs.hh"
@@ -71,9 +71,10 @@ struct unruly {
         }
         return {};
     }
-    void unmount(bool) const {
+    void unmount(bool force) const {
         if (!tell_unmount.empty()) {
-            std::ofstream(tell_unmount, std::ios::app) << "unmount\n";
+            std::ofstream(tell_unmount, std::ios::app)
+                << (force ? "unmount by force\n" : "unmount\n");
         }
     }
     puffs::result<puffs::fs_stats> statvfs(puffs::cc&) const {

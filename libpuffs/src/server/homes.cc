@@ -1,10 +1,11 @@
 #include "homes.hh"
 
 #include "puffs/base/race_point.hh"
-#include "puffs/lwkt/sched.hh"
+#include "puffs/ipi/domain.hh"
+#include "puffs/ipi/send.hh"
+#include "puffs/lwkt/thread.hh"
 #include "puffs/server/usermount.hh"
 
-#include <chrono>
 #include <utility>
 
 namespace puffs {
@@ -18,7 +19,6 @@ struct pin_request : msgport::msg {
 
 namespace {
 
-constexpr auto retry_interval = std::chrono::milliseconds(1);
 // In a delivery's user flags: the node of the lower home is pinned and held for it.
 constexpr std::uint32_t first_is_pinned = msgport::msg_user0;
 
@@ -48,10 +48,8 @@ core_id here() {
 } // namespace
 
 homes::lane::lane(homes& h, core_id c)
-    : all(h), requests_port("home requests", c, request_arrives, this),
-      errands_port("home errands", c, errand_arrives, this),
-      pins_port("home pins", c, pin_arrives, this),
-      retry([](void* self) { start_thread(*static_cast<lane*>(self)); }, this) {}
+    : requests("home requests", c, handle_request, &h),
+      errands("home errands", c, handle_errand, &h), pins_port("home pins", c, pin_arrives, this) {}
 
 homes::homes(usermount& um, node_table& nodes, core_id cores) : um_(um), nodes_(nodes) {
     for (core_id c = 0; c < cores; ++c) {
@@ -85,7 +83,7 @@ int homes::take(msg::delivery& d) {
     const bool arrived = (d.flags() & first_is_pinned) != 0;
     const core_id to = of(arrived ? high : low);
     if (to != here()) {
-        msgport::forwardmsg(lanes_[to]->requests_port, d);
+        msgport::forwardmsg(lanes_[to]->requests.port(), d);
         return msgport::easync;
     }
     if (of(high) == to && !arrived) {
@@ -107,68 +105,21 @@ int homes::take(msg::delivery& d) {
     pin(**first);
     d.set_user_flags(first_is_pinned);
     first->leave();
-    msgport::forwardmsg(lanes_[of(high)]->requests_port, d);
+    msgport::forwardmsg(lanes_[of(high)]->requests.port(), d);
     return msgport::easync;
 }
 
-void homes::request_arrives(msgport::core_port& self, msgport::msg& m) {
-    auto& l = *static_cast<lane*>(self.context());
-    l.requests.push(m);
-    start_thread(l);
-}
-
-void homes::errand_arrives(msgport::core_port& self, msgport::msg& m) {
-    auto& l = *static_cast<lane*>(self.context());
-    l.errands.push(m);
-    start_thread(l);
-}
-
-// On the lane's core.
-void homes::start_thread(lane& l) noexcept {
-    if (l.scheduled || (l.requests.empty() && l.errands.empty())) {
-        return;
-    }
-    l.scheduled = lwkt::create(serve, &l, "puffs_home").has_value();
-    if (!l.scheduled) {
-        auto& c = lwkt::core::current();
-        c.timers().arm(l.retry, c.now().after(retry_interval));
-    }
-}
-
-// Errands first: somebody has a request in hand and waits for them.
-void homes::serve(void* lane_address) {
-    auto& l = *static_cast<lane*>(lane_address);
-    l.scheduled = false;
-    for (;;) {
-        msgport::msg* m = nullptr;
-        bool is_errand = false;
-        {
-            const ipi::crit_section crit;
-            m = l.errands.pop();
-            is_errand = m != nullptr;
-            if (m == nullptr) {
-                m = l.requests.pop();
-            }
-            if (m == nullptr) {
-                return;
-            }
-            start_thread(l); // the server may block in this one; the others must not wait for it
-        }
-        l.all.run(*m, is_errand);
-    }
-}
-
-void homes::run(msgport::msg& m, bool is_errand) {
-    int rv = 0;
-    if (is_errand) {
-        auto& e = static_cast<errand&>(m);
-        e.function(e.arg);
-    } else {
-        rv = take(static_cast<msg::delivery&>(m));
-    }
+void homes::handle_request(void* all, msgport::msg& m) {
+    const int rv = static_cast<homes*>(all)->take(static_cast<msg::delivery&>(m));
     if (rv != msgport::easync) {
         msgport::replymsg(m, rv);
     }
+}
+
+void homes::handle_errand(void* /*all*/, msgport::msg& m) {
+    auto& e = static_cast<errand&>(m);
+    e.function(e.arg);
+    msgport::replymsg(m, 0);
 }
 
 void homes::run_there(core_id there, void (*function)(void*), void* arg) {
@@ -176,7 +127,7 @@ void homes::run_there(core_id there, void (*function)(void*), void* arg) {
     e.init(lwkt::thread::current().port());
     e.function = function;
     e.arg = arg;
-    msgport::domsg(lanes_[there]->errands_port, e);
+    msgport::domsg(lanes_[there]->errands.port(), e);
 }
 
 // ---- pins

@@ -14,7 +14,7 @@
 // Waiting in one direction only: pins are waited for in the order of (home, address); what turns out to be needed later
 // is only tried. Who visits another core to call the server there has no pins.
 //
-// Full:       no memory for a light thread: what came waits retry_interval.
+// Full:       as of served_port.
 // Ownership:  refers to the usermount and its nodes; the messages belong to those who send them.
 // Threading:  light threads of the cores, but of(). A node's pin belongs to its home core.
 // Blocks:     take, pin, visit: the light thread.
@@ -23,11 +23,10 @@
 
 #include "node_table.hh"
 #include "puffs/ipi/cpu.hh"
-#include "puffs/lwkt/timer.hh"
 #include "puffs/msg/putter.hh"
 #include "puffs/msgport/core_port.hh"
-#include "puffs/msgport/msg_queue.hh"
 #include "puffs/server/usermount.hh"
+#include "served_port.hh"
 
 #include <atomic>
 #include <exception>
@@ -84,23 +83,17 @@ class homes {
     struct alignas(limits::cacheline_bytes) lane {
         lane(homes& h, core_id c);
 
-        homes& all;
-        msgport::core_port requests_port, errands_port, pins_port;
-        msgport::msg_queue requests, errands;
-        bool scheduled = false; // a light thread is on its way to run what is queued
-        lwkt::timer retry;
+        served_port requests, errands;
+        msgport::core_port pins_port;
         // atomic: its core writes. seq_cst: who gives a pin back sends a passive message, then reads this; this core
         // writes it, then looks for messages before it sleeps. One of them sees the other.
         std::atomic<unsigned> pins_waited_for{0};
     };
 
-    static void request_arrives(msgport::core_port& self, msgport::msg& m);
-    static void errand_arrives(msgport::core_port& self, msgport::msg& m);
+    static void handle_request(void* all, msgport::msg& m);
+    static void handle_errand(void* all, msgport::msg& m);
     static void pin_arrives(msgport::core_port& self, msgport::msg& m);
     static void unpin_arrives(void* n, std::intptr_t self);
-    static void start_thread(lane& l) noexcept;
-    static void serve(void* lane_address);
-    void run(msgport::msg& m, bool is_errand);
     void run_there(core_id there, void (*function)(void*), void* arg);
     [[nodiscard]] int ask_for(node& n, bool only_if_free) noexcept;
     static void give_on(lane& l, node& n) noexcept;

@@ -112,8 +112,13 @@ void uring_channel::close() {
         return;
     }
     open_ = false;
-    ready_.clear();
+    forget_ready();
     tell_end(0);
+}
+
+void uring_channel::forget_ready() noexcept {
+    core_.work_taken(static_cast<unsigned>(ready_.size()));
+    ready_.clear();
 }
 
 void uring_channel::lend(entry& e, wire::uring_cmd command) noexcept {
@@ -138,6 +143,7 @@ void uring_channel::completed(lwkt::ring_op& op, int result, std::uint32_t /*fla
         self.end_entry(-result);
     } else if (self.open_) {
         self.ready_.push_back(e);
+        self.core_.work_came();
     }
 }
 
@@ -152,7 +158,7 @@ void uring_channel::end_entry(int cause) noexcept {
     }
     if (entries_left_ == frames_out()) { // a served one cannot be lent again
         open_ = false;
-        ready_.clear();
+        forget_ready();
         tell_end(cause);
     }
 }
@@ -172,6 +178,7 @@ void uring_channel::run_one() noexcept {
     }
     entry& e = static_cast<entry&>(ready_.front());
     ready_.pop_front();
+    core_.work_taken();
     frame_leaves();
     wire::in_header head;
     std::memcpy(&head, e.header.in_out, sizeof(head));

@@ -77,6 +77,7 @@ class uring_channel final : public channel, public lwkt::ingress {
                   const uring_channel_options& o, std::function<void(int cause)> ended);
     result<void> make_entries();
     static void completed(lwkt::ring_op& op, int result, std::uint32_t flags);
+    void forget_ready() noexcept;
     void lend(entry& e, wire::uring_cmd command) noexcept;
     void end_entry(int cause) noexcept;
     void tell_end(int cause) noexcept;

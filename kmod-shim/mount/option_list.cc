@@ -195,6 +195,8 @@ constexpr std::array valued = {
                   }},
     valued_option{"watchdog", [](mount_options& o, std::string_view n,
                                  std::string_view t) { return set_watchdog(o, n, t); }},
+    valued_option{"backlog", [](mount_options& o, std::string_view n,
+                                std::string_view t) { return set_seconds(o.user.backlog, n, t); }},
     valued_option{"policy", [](mount_options& o, std::string_view,
                                std::string_view t) { return set_policy(o, t); }},
     valued_option{"readdirplus", [](mount_options& o, std::string_view,
@@ -336,10 +338,14 @@ Options of the framework:
   writeback_cache          the kernel collects writes, and keeps sizes and times of files itself
   watchdog=S               seconds after which an operation that holds its core is logged; 0: never
                            (default {:.9g})
+  backlog=S                seconds of work that wait on a core beyond which a core that sleeps gets
+                           some of it; policies per_node and parallel, transport uring; 0: never
+                           (default {:.9g})
   policy=per_node|serial|parallel|home   what may run at the same time (default: the server's)
 )",
         seconds(defaults.user.attr_timeout), seconds(defaults.user.entry_timeout),
-        seconds(defaults.user.negative_timeout), seconds(defaults.watchdog));
+        seconds(defaults.user.negative_timeout), seconds(defaults.watchdog),
+        seconds(defaults.user.backlog));
 }
 
 std::expected<std::vector<int>, std::string> parse_cpu_list(std::string_view text) {

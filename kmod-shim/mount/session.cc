@@ -443,7 +443,8 @@ void session::implementation::finish() {
 
 void session::implementation::print_stats() const {
     PUFFS_LOG(info, "{} on {}:", options.subtype, mount_point);
-    for (const std::string& line : statistics_lines(*runtime, *connection_channels, *mount)) {
+    for (const std::string& line :
+         statistics_lines(*runtime, *connection_channels, *mount, *library)) {
         PUFFS_LOG(info, "  {}", line);
     }
 }

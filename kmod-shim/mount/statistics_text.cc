@@ -83,17 +83,18 @@ std::vector<std::string> operation_lines(std::span<const operation_statistics* c
 }
 
 std::vector<std::string> statistics_lines(const lwkt::runtime& cores, const channels& channels,
-                                          const puffs_mount& mount) {
+                                          const puffs_mount& mount, const usermount& library) {
     std::vector<std::string> lines;
     std::vector<const operation_statistics*> operations;
     for (core_id c = 0; c < cores.size(); ++c) {
         const auto& m = mount.counters_of(c);
         const auto& s = cores.at(c).sched_stats();
-        lines.push_back(fmt::format(
-            "core {} (CPU {}): {}; parks enqueued {} replied {} faf {} interrupted {}; "
-            "switches {} sleeps {} threads made {}",
-            c, cores.cpu_of(c), channels.stats_of(c), get(m.enqueued), get(m.replied), get(m.faf),
-            get(m.interrupted), get(s.switches), get(s.sleeps), get(s.created)));
+        lines.push_back(
+            fmt::format("core {} (CPU {}): {}; parks enqueued {} replied {} faf {} interrupted {}; "
+                        "requests handed on {}; switches {} sleeps {} threads made {}",
+                        c, cores.cpu_of(c), channels.stats_of(c), get(m.enqueued), get(m.replied),
+                        get(m.faf), get(m.interrupted), library.handed_on(c), get(s.switches),
+                        get(s.sleeps), get(s.created)));
         operations.push_back(&mount.statistics_of(c));
     }
     for (std::string& line : operation_lines(operations, mount.ns_per_tick())) {

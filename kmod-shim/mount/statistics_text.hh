@@ -6,6 +6,7 @@
 #include "mount/channels.hh"
 #include "puffs/kmod/msgif.hh"
 #include "puffs/lwkt/runtime.hh"
+#include "puffs/server/usermount.hh"
 
 #include <span>
 #include <string>
@@ -18,8 +19,10 @@ namespace puffs::kmod {
 [[nodiscard]] std::vector<std::string>
 operation_lines(std::span<const operation_statistics* const> cores, double ns_per_tick);
 
-// statistics_lines - counters of each core's channels, parks and scheduler, then operation_lines.
-[[nodiscard]] std::vector<std::string>
-statistics_lines(const lwkt::runtime& cores, const channels& channels, const puffs_mount& mount);
+// statistics_lines - counters of each core's channels, parks, library and scheduler, then operation_lines.
+[[nodiscard]] std::vector<std::string> statistics_lines(const lwkt::runtime& cores,
+                                                        const channels& channels,
+                                                        const puffs_mount& mount,
+                                                        const usermount& library);
 
 } // namespace puffs::kmod

@@ -1,6 +1,7 @@
 #include "puffs/server/usermount.hh"
 
 #include "call.hh"
+#include "crossing.hh"
 #include "homes.hh"
 #include "puffs/base/log.hh"
 #include "puffs/msgport/simple_ports.hh"
@@ -32,11 +33,25 @@ struct usermount::ports {
         d.result.u64 = um.execute(*d.req, d.data);
         return d.req->head.rv;
     }
+    static int put_crossing(msgport::port& self, msgport::msg& m) {
+        auto& um = *static_cast<usermount*>(static_cast<msgport::putonly_port&>(self).context());
+        return um.crossing_->take(static_cast<msg::delivery&>(m)) ? msgport::easync : put(self, m);
+    }
     static int put_home(msgport::port& self, msgport::msg& m) {
         auto& um = *static_cast<usermount*>(static_cast<msgport::putonly_port&>(self).context());
         return um.homes_->take(static_cast<msg::delivery&>(m));
     }
 };
+
+namespace {
+
+// Under serial another core could only wait; under home it is the nodes that say where work runs.
+bool may_cross(const usermount_options& o, core_id cores) {
+    return (o.concurrency == policy::per_node || o.concurrency == policy::parallel) && cores > 1 &&
+           o.backlog.count() > 0;
+}
+
+} // namespace
 
 usermount::usermount(void* server, const operations& ops, const usermount_options& o, core_id cores)
     : server_(server), ops_(ops), options_(o),
@@ -45,10 +60,14 @@ usermount::usermount(void* server, const operations& ops, const usermount_option
           [](void* um, node& n) noexcept { static_cast<usermount*>(um)->reclaim(n); }, this)),
       homes_(o.concurrency == policy::home ? std::make_unique<homes>(*this, *nodes_, cores)
                                            : nullptr),
+      crossing_(may_cross(o, cores) ? std::make_unique<crossing>(*this, cores, o.backlog)
+                                    : nullptr),
       ports_(std::make_unique<ports>()) {
+    auto* const put = homes_ != nullptr      ? &ports::put_home
+                      : crossing_ != nullptr ? &ports::put_crossing
+                                             : &ports::put;
     for (core_id c = 0; c < cores; ++c) {
-        ports_->of_core.push_back(std::make_unique<msgport::putonly_port>(
-            "usermount", homes_ != nullptr ? &ports::put_home : &ports::put, this));
+        ports_->of_core.push_back(std::make_unique<msgport::putonly_port>("usermount", put, this));
     }
 }
 
@@ -65,6 +84,10 @@ node& usermount::root() noexcept {
 
 std::size_t usermount::live_nodes() const noexcept {
     return nodes_->live();
+}
+
+std::uint64_t usermount::handed_on(core_id from) const noexcept {
+    return crossing_ != nullptr ? crossing_->handed_on(from) : 0;
 }
 
 core_id usermount::home_of(const node& n) const noexcept {

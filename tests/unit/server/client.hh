@@ -1,5 +1,5 @@
-// client.hh - asks a usermount as the kernel half would: one member function an operation. Under the policy home it
-// asks through the port of the core where it is, and waits for the answer on its light thread.
+// client.hh - asks a usermount as the kernel half would: one member function an operation. Under the policy home, or
+// when it is told so, it asks through the port of the core where it is.
 //
 // Ownership:  refers to the usermount.
 // Threading:  one thread a client; several clients of one usermount may run at once.
@@ -25,7 +25,7 @@ inline std::span<const std::byte> bytes_of(std::string_view s) {
 
 class client {
   public:
-    explicit client(usermount& um) : um_(um) {}
+    explicit client(usermount& um) : by_port(um.options().concurrency == policy::home), um_(um) {}
 
     msg::request req;           // of the last call
     std::vector<std::byte> out; // its out bytes
@@ -186,10 +186,11 @@ class client {
     }
 
     msg::caller who{.pid = 7, .uid = 100, .gid = 200};
+    bool by_port; // of the core where it is; its light thread waits for the answer
 
   private:
     std::size_t ask(const msg::payload& data) {
-        if (um_.options().concurrency != policy::home) {
+        if (!by_port) {
             return um_.execute(req, data);
         }
         msg::delivery d;

@@ -111,6 +111,11 @@ class core final : public ipi::cpu {
     void attach(ingress& in);
     void detach(ingress& in); // requires: none of its work is running
 
+    // How much work waits at the core's ingresses: what those of them say whose work nobody else would take. Owner.
+    void work_came() noexcept { ++waiting_work_; }
+    void work_taken(unsigned count = 1) noexcept { waiting_work_ -= count; }
+    [[nodiscard]] unsigned waiting_work() const noexcept { return waiting_work_; }
+
     // Applies f to every live thread of the core, for listings.
     void for_each_thread(const std::function<void(const thread&)>& f) const;
 
@@ -133,6 +138,7 @@ class core final : public ipi::cpu {
     timer_queue timers_;
     sched_counters sched_stats_;
     unsigned live_threads_ = 0;
+    unsigned waiting_work_ = 0;
     offload_pool* offload_ = nullptr;
 };
 

@@ -2,8 +2,9 @@
 // out.
 //
 // Each core has a port; a request that arrives there runs at once on the light thread that brought
-// it (putonly port, H6), under the mount's concurrency policy. The message comes back as its port's
-// put returns: its error is the request's rv, its result.u64 the bytes of `out` that the reply uses.
+// it (putonly port, H6), under the mount's concurrency policy; or on another core, where its own has too much to do.
+// The message comes back as its port's put returns: its error is the request's rv, its result.u64 the bytes of `out`
+// that the reply uses.
 //
 //   policy   | what the author of a server may assume
 //   per_node | two operations never run at once on one node; an operation has all its nodes
@@ -80,10 +81,14 @@ struct usermount_options {
     bool sole_owner = false;
     bool writeback_cache = false; // the kernel collects writes: see open in ops.hh
     std::uint32_t nodes_max = 1U << 24;
+    // Work that waits on a core, by how long it will take, beyond which the core hands requests to cores that sleep; 0:
+    // never. Policies per_node and parallel.
+    std::chrono::nanoseconds backlog = std::chrono::microseconds(200);
 };
 
 class node_table;
 class homes;
+class crossing;
 struct call;
 
 class usermount {
@@ -98,6 +103,8 @@ class usermount {
     [[nodiscard]] const usermount_options& options() const noexcept { return options_; }
     [[nodiscard]] node& root() noexcept;
     [[nodiscard]] std::size_t live_nodes() const noexcept;
+    // How many requests this core has handed to others (see usermount_options::backlog). Any thread.
+    [[nodiscard]] std::uint64_t handed_on(core_id from) const noexcept;
     // The core where the operations of the node run. Requires: policy home. Any thread.
     [[nodiscard]] core_id home_of(const node& n) const noexcept;
 
@@ -139,7 +146,8 @@ class usermount {
     const operations& ops_;
     const usermount_options options_;
     const std::unique_ptr<node_table> nodes_;
-    const std::unique_ptr<homes> homes_; // policy home
+    const std::unique_ptr<homes> homes_;       // policy home
+    const std::unique_ptr<crossing> crossing_; // where work may cross
     struct ports;
     const std::unique_ptr<ports> ports_;
 

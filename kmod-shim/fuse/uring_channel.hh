@@ -78,6 +78,7 @@ class uring_channel final : public channel, public lwkt::ingress {
     result<void> make_entries();
     static void completed(lwkt::ring_op& op, int result, std::uint32_t flags);
     void forget_ready() noexcept;
+    void send_answers() noexcept;
     void lend(entry& e, wire::uring_cmd command) noexcept;
     void end_entry(int cause) noexcept;
     void tell_end(int cause) noexcept;
@@ -97,6 +98,7 @@ class uring_channel final : public channel, public lwkt::ingress {
     // owned by the core
     entry_list ready_;
     std::size_t entries_left_ = 0; // not ended
+    std::uint64_t began_ = 0;      // ticks: the request that runs, if there were answers before it
     std::optional<int> slot_;      // of fd_ among the files that the ring keeps
     bool open_ = false;
     bool end_told_ = false;

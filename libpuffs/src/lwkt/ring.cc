@@ -231,6 +231,10 @@ void ring::drop_file(int slot) noexcept {
     impl_->kept.reset(static_cast<std::size_t>(slot));
 }
 
+unsigned ring::prepared() const noexcept {
+    return impl_->prepared();
+}
+
 unsigned ring::in_flight() const noexcept {
     return impl_->in_flight;
 }

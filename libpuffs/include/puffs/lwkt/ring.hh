@@ -51,6 +51,7 @@ class ring final : public event_source {
     void cancel(ring_op& op);
     // Hands prepared entries to the kernel without waiting.
     void submit() noexcept;
+    [[nodiscard]] unsigned prepared() const noexcept; // entries that the kernel has not seen yet
     // Registers a descriptor, so that the kernel need not look it up and count its users with each entry: the entry
     // names the slot and has IOSQE_FIXED_FILE. The ring holds the file open until drop_file() or its own end.
     // Returns: the slot. Errors: emfile when all kept_files_max are taken; what the kernel says. Blocks: the core, as

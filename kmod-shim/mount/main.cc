@@ -237,6 +237,7 @@ int run_main(int argc, char** argv, const server_class& what) {
     // Whoever reads the log or waits for the mount may leave: a write to them fails then, and the mount goes on. A
     // server that died of it would leave a dead mount behind.
     ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGCHLD, SIG_DFL); // ignored by our parent, it would lose how fusermount3 ended
     command_line c;
     if (auto done = parse(argc, argv, what, c)) {
         return *done;

@@ -151,6 +151,30 @@ TEST(hello_mounted, is_unmounted_when_its_test_dies) {
     ::prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
+// An ordinary user's server starts fusermount3, and must hear how it ended.
+TEST(hello_mounted, busy_mount_of_a_user_is_detached_where_ends_of_children_were_ignored) {
+    const device_for_everybody device;
+    ::signal(SIGCHLD, SIG_IGN); // inherited
+    mounted_server s(HELLO, {.arguments = {}, .uid = ordinary_user, .start_limit = seconds(20)});
+    ::signal(SIGCHLD, SIG_DFL);
+    ASSERT_TRUE(s.ready()) << s.start_line() << s.log();
+    const pid_t user = ::fork();
+    if (user == 0) {
+        static_cast<void>(::setgid(ordinary_user) == 0 && ::setuid(ordinary_user) == 0 &&
+                          ::chdir(s.path().c_str()) == 0);
+        ::raise(SIGSTOP);
+        ::_exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(user, &status, WUNTRACED), user);
+    s.signal(SIGTERM);
+    EXPECT_TRUE(s.wait_unmounted(seconds(5)));
+    EXPECT_THAT(s.log(), HasSubstr("detached, serving"));
+    ::kill(user, SIGCONT);
+    ::waitpid(user, &status, 0);
+    EXPECT_EQ(s.wait(seconds(10)), 0) << s.log();
+}
+
 TEST(start_errors, mount_point_missing) {
     EXPECT_THAT(refused({HELLO, "-f", "/nonexistent/mnt"}).output,
                 HasSubstr("mount point '/nonexistent/mnt': No such file"));

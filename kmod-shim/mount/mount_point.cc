@@ -34,8 +34,9 @@ std::string text_of(int number) {
     return std::error_code(number, std::generic_category()).message();
 }
 
-// What libfuse says while it mounts: kept, because its last line is the only cause that it gives.
-thread_local std::string libfuse_said;
+// What libfuse says while it mounts: kept, because its last line is the only cause that it gives. Its callback, of
+// which a process has one, takes no argument of ours: so this is not of any object, and only open_connection() uses it.
+std::string libfuse_said;
 
 void remember(fuse_log_level, const char* format, va_list arguments) {
     char line[512];

@@ -183,8 +183,12 @@ std::expected<void, std::string> session::implementation::start_server(void* ser
 // earlier: a server whose start takes for ever can be ended by them.
 void session::implementation::hold_signals() {
     boost::system::error_code ignored;
-    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
+    for (const int number : {SIGINT, SIGTERM, SIGUSR1}) {
         signals.add(number, ignored);
+    }
+    struct sigaction hang_up {};
+    if (::sigaction(SIGHUP, nullptr, &hang_up) == 0 && hang_up.sa_handler != SIG_IGN) { // nohup(1)
+        signals.add(SIGHUP, ignored);
     }
 }
 
@@ -308,7 +312,7 @@ void session::implementation::on_signal() {
         }
         if (number == SIGUSR1) {
             print_stats();
-        } else if (number != SIGHUP) {
+        } else {
             stop();
         }
         on_signal();

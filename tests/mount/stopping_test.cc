@@ -101,6 +101,24 @@ TEST_F(told_of_the_end, by_force_when_its_connection_is_aborted) {
     EXPECT_EQ(told(), "unmount by force\n");
 }
 
+// A user who closes the terminal is gone.
+TEST(stopping, hang_up_unmounts_unless_it_was_ignored_at_the_start) {
+    mounted_server s(HELLO);
+    ASSERT_TRUE(s.ready());
+    s.signal(SIGHUP);
+    EXPECT_EQ(s.wait(seconds(10)), 0) << s.log();
+    EXPECT_FALSE(s.mounted());
+
+    ::signal(SIGHUP, SIG_IGN); // inherited, as with nohup
+    mounted_server kept(HELLO);
+    ::signal(SIGHUP, SIG_DFL);
+    ASSERT_TRUE(kept.ready());
+    kept.signal(SIGHUP);
+    EXPECT_EQ(kept.wait(milliseconds(100)), -1);
+    EXPECT_TRUE(kept.mounted());
+    kept.stop();
+}
+
 // Processes that read the file /slow, and wait for that.
 class slow_readers {
   public:

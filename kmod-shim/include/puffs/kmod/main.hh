@@ -4,9 +4,9 @@
 // puffs::main<Server>(argc, argv) understands -f, -d, -o LIST, --cores=LIST, --log-level=L,
 // --ready-fd=N, --stats, --help, --version and one or two arguments ([SOURCE] MOUNTPOINT). It
 // constructs Server, from `const server_arguments&` if it has such a constructor, else by default.
-// Without -f it goes to the background, and the parent returns only when the mount answers. SIGINT
-// and SIGTERM unmount, or detach a mount in use; a second one ends the connection at once. SIGPIPE is ignored, so also
-// in programs that the server starts.
+// Without -f it goes to the background, and the parent returns only when the mount answers. SIGINT,
+// SIGTERM and SIGHUP (unless it was ignored, as with nohup) unmount, or detach a mount in use; a second one ends the
+// connection at once. SIGPIPE is ignored, so also in programs that the server starts.
 //
 // A server class may have:
 //   static constexpr std::string_view name       default: the program's name

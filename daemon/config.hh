@@ -2,7 +2,7 @@
 //
 //   socket = "/run/puffsd.sock"          # default: see default_socket()
 //   log_level = "info"                   # of puffsd itself
-//   server_dirs = ["/usr/libexec/puffs"] # where a server's name is looked up
+//   server_dirs = ["/usr/bin"]           # where a server's name is looked up; default: see default_server_dirs()
 //   start_timeout_ms = 10000             # for a server to become ready; then it is killed
 //   stop_timeout_ms = 10000              # for a server to unmount; then it is killed
 //   allow_uids = [1000]                  # may do everything, beside root and puffsd's own uid

@@ -178,5 +178,10 @@ TEST(mount_spec, makes_the_command_line_of_a_server) {
               (std::vector<std::string>{"/bin/memfs", "-f", "--ready-fd=3", "/mnt/a"}));
 }
 
+TEST(config, servers_are_looked_up_beside_the_daemon_and_where_the_examples_are_installed) {
+    const auto self = std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
+    EXPECT_EQ(default_server_dirs(), (std::vector<std::string>{self, PUFFS_EXAMPLES_DIR}));
+}
+
 } // namespace
 } // namespace puffs::daemon

@@ -8,9 +8,6 @@
 #include <gtest/gtest.h>
 #include <string>
 #include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -41,9 +38,6 @@ class covered : public testing::Test {
   protected:
     void SetUp() override {
         ASSERT_TRUE(server.ready()) << server.start_line() << server.log();
-        struct stat root {};
-        ASSERT_EQ(::stat(server.path().c_str(), &root), 0);
-        connection = minor(root.st_dev);
         ASSERT_EQ(::mount("none", server.path().c_str(), "tmpfs", 0, nullptr), 0);
         ASSERT_EQ(types_at(server.path()), words({"fuse.memfs", "tmpfs"}));
     }
@@ -52,7 +46,6 @@ class covered : public testing::Test {
         }
     }
     mounted_server server{MEMFS, {.arguments = {"-o", "size=16M"}}};
-    unsigned connection = 0;
 };
 
 TEST_F(covered, by_another_mount_that_stays_when_the_server_is_stopped) {
@@ -64,11 +57,7 @@ TEST_F(covered, by_another_mount_that_stays_when_the_server_is_stopped) {
 }
 
 TEST_F(covered, by_another_mount_that_stays_when_the_connection_is_aborted) {
-    ASSERT_EQ(shell("mountpoint -q /sys/fs/fuse/connections || mount -t fusectl none "
-                    "/sys/fs/fuse/connections")
-                  .status,
-              0);
-    std::ofstream("/sys/fs/fuse/connections/" + std::to_string(connection) + "/abort") << "1\n";
+    std::ofstream(server.control("abort")) << "1\n";
     EXPECT_EQ(server.wait(seconds(15)), 1);
     EXPECT_THAT(server.log(), HasSubstr("another mount (tmpfs) lies there now"));
     EXPECT_EQ(types_at(server.path()), words({"fuse.memfs", "tmpfs"}));

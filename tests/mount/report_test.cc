@@ -76,12 +76,14 @@ TEST(watchdog_of_a_mount, names_the_operation_that_holds_its_core_while_it_does)
         std::atomic<bool> over{false};
         std::thread caller([&] {
             EXPECT_EQ(read_file(s.path() / "hogs"), "hogs\n");
-            over = true;
+            over.store(true, std::memory_order_release);
         });
-        while (!over && count_of(s.log(), " has held core ") < offences) {
+        while (!over.load(std::memory_order_acquire) &&
+               count_of(s.log(), " has held core ") < offences) {
             std::this_thread::sleep_for(milliseconds(5));
         }
-        EXPECT_FALSE(over) << "told only afterwards, if at all: " << s.log();
+        EXPECT_FALSE(over.load(std::memory_order_acquire))
+            << "told only afterwards, if at all: " << s.log();
         caller.join();
     }
     EXPECT_EQ(count_of(s.log(), " has held core "), 2U) << s.log();

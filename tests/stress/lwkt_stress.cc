@@ -36,7 +36,7 @@ TEST(lwkt_stress, of_a_million_schedules_each_way_none_is_lost) {
         callers.emplace_back([&, i] {
             r->run_on(i, [&, i] {
                 side& mine = sides[i];
-                mine.sleeper.store(&thread::current());
+                mine.sleeper.store(&thread::current(), std::memory_order_release);
                 for (;;) {
                     thread::current().arm();
                     if (mine.posted.load(std::memory_order_acquire) == schedules) {
@@ -50,10 +50,10 @@ TEST(lwkt_stress, of_a_million_schedules_each_way_none_is_lost) {
     }
     on_all(*r, 2, [&](unsigned i) {
         side& other = sides[1U - i];
-        while (other.sleeper.load() == nullptr) {
+        while (other.sleeper.load(std::memory_order_acquire) == nullptr) {
             lwkt::yield();
         }
-        thread& target = *other.sleeper.load();
+        thread& target = *other.sleeper.load(std::memory_order_acquire);
         for (std::uint64_t n = 0; n < schedules; ++n) {
             other.posted.fetch_add(1, std::memory_order_release);
             lwkt::schedule(target);
@@ -136,8 +136,8 @@ TEST(lwkt_stress, threads_that_exit_while_others_schedule_them_are_reused_unharm
             lwkt::yield();
         }
     });
-    EXPECT_EQ(runs.load(), creations);
-    stop.store(true);
+    EXPECT_EQ(runs.load(std::memory_order_relaxed), creations);
+    stop.store(true, std::memory_order_relaxed);
     ordinary.join();
     far.join();
     r->stop();
@@ -178,7 +178,7 @@ TEST(lwkt_stress, queues_on_the_stack_of_their_waiters_are_signalled_from_everyw
             EXPECT_TRUE(mine.done.load(std::memory_order_relaxed));
         }
     });
-    stop.store(true);
+    stop.store(true, std::memory_order_relaxed);
     ordinary.join();
     far.join();
     r->stop();

@@ -209,17 +209,18 @@ TEST(msgif_stress, callers_signals_replies_from_anywhere_and_a_death) {
                 << w.mount.totalpark() << " parks leaked";
             std::this_thread::sleep_for(1ms);
         }
-        EXPECT_EQ(w.calls_sent.load(), w.calls_ended.load());
-        EXPECT_EQ(w.wrong.load(), 0U);
-        EXPECT_GT(w.replied.load(), 0U);
-        EXPECT_GT(w.interrupted.load(), 0U);
-        EXPECT_GT(w.died.load(), 0U);
+        EXPECT_EQ(w.calls_sent.load(std::memory_order_relaxed),
+                  w.calls_ended.load(std::memory_order_relaxed));
+        EXPECT_EQ(w.wrong.load(std::memory_order_relaxed), 0U);
+        EXPECT_GT(w.replied.load(std::memory_order_relaxed), 0U);
+        EXPECT_GT(w.interrupted.load(std::memory_order_relaxed), 0U);
+        EXPECT_GT(w.died.load(std::memory_order_relaxed), 0U);
         std::printf("replied %llu interrupted %llu died %llu called %llu fire-and-forget %llu\n",
-                    static_cast<unsigned long long>(w.replied.load()),
-                    static_cast<unsigned long long>(w.interrupted.load()),
-                    static_cast<unsigned long long>(w.died.load()),
-                    static_cast<unsigned long long>(w.calls_ended.load()),
-                    static_cast<unsigned long long>(w.faf.load()));
+                    static_cast<unsigned long long>(w.replied.load(std::memory_order_relaxed)),
+                    static_cast<unsigned long long>(w.interrupted.load(std::memory_order_relaxed)),
+                    static_cast<unsigned long long>(w.died.load(std::memory_order_relaxed)),
+                    static_cast<unsigned long long>(w.calls_ended.load(std::memory_order_relaxed)),
+                    static_cast<unsigned long long>(w.faf.load(std::memory_order_relaxed)));
         runtime.stop();
     }
 }

@@ -35,11 +35,11 @@ struct watched_server : tree_server {
     struct inside {
         std::atomic<int>& count;
         explicit inside(watched_server& s, const node& n) : count(s.user(n.id())) {
-            if (count.fetch_add(1) != 0) {
-                ++s.broken;
+            if (count.fetch_add(1, std::memory_order_acq_rel) != 0) {
+                s.broken.fetch_add(1, std::memory_order_relaxed);
             }
         }
-        ~inside() { --count; }
+        ~inside() { count.fetch_sub(1, std::memory_order_acq_rel); }
     };
     std::atomic<int>& user(std::uint64_t id) {
         std::lock_guard g(users_mu);
@@ -157,22 +157,23 @@ void churn(policy p) {
         threads.emplace_back([&, t] {
             one_thread me{.um = m.um, .random = std::mt19937_64(seed + t), .dirs = dirs};
             std::uint64_t done = 0;
-            for (; !stop; ++done) {
+            for (; !stop.load(std::memory_order_relaxed); ++done) {
                 me.step();
             }
             me.give_all_back();
-            steps += done;
+            steps.fetch_add(done, std::memory_order_relaxed);
         });
     }
     std::this_thread::sleep_for(duration());
-    stop = true;
+    stop.store(true, std::memory_order_relaxed);
     for (auto& t : threads) {
         t.join();
     }
-    EXPECT_EQ(m.server.broken, 0);
+    EXPECT_EQ(m.server.broken.load(std::memory_order_relaxed), 0);
     EXPECT_EQ(m.um.live_nodes(), 3U); // the directories, which the setup still knows
-    EXPECT_GT(steps, 100U);
-    std::printf("%llu operations\n", static_cast<unsigned long long>(steps));
+    EXPECT_GT(steps.load(std::memory_order_relaxed), 100U);
+    std::printf("%llu operations\n",
+                static_cast<unsigned long long>(steps.load(std::memory_order_relaxed)));
 }
 
 TEST(server_stress, per_node_keeps_its_promises) { // spec: X6 X8
@@ -235,7 +236,7 @@ TEST(server_stress, lookups_that_cross_reclaims_name_the_right_object) { // spec
             std::mt19937_64 random(seed + t);
             client c(m.um);
             std::uint64_t done = 0;
-            for (; !stop; ++done) {
+            for (; !stop.load(std::memory_order_relaxed); ++done) {
                 const char name = static_cast<char>('a' + random() % 4);
                 const auto made = c.lookup(cookie::root, std::string_view(&name, 1));
                 if (!made) { // crossed again and again
@@ -246,17 +247,18 @@ TEST(server_stress, lookups_that_cross_reclaims_name_the_right_object) { // spec
                 EXPECT_EQ(c.getattr(made->node)->size, static_cast<std::uint64_t>(name));
                 EXPECT_EQ(c.give_back(made->node, 1), 0);
             }
-            steps += done;
+            steps.fetch_add(done, std::memory_order_relaxed);
         });
     }
     std::this_thread::sleep_for(duration());
-    stop = true;
+    stop.store(true, std::memory_order_relaxed);
     for (auto& t : threads) {
         t.join();
     }
     EXPECT_EQ(m.um.live_nodes(), 1U);
-    EXPECT_GT(steps, 100U);
-    std::printf("%llu lookups\n", static_cast<unsigned long long>(steps));
+    EXPECT_GT(steps.load(std::memory_order_relaxed), 100U);
+    std::printf("%llu lookups\n",
+                static_cast<unsigned long long>(steps.load(std::memory_order_relaxed)));
 }
 
 } // namespace

@@ -57,9 +57,10 @@ class watchdog {
         auto last = steady::now();
         std::unique_lock lock(mu_);
         while (!changed_.wait_for(lock, 100ms, [this] { return over_; })) {
-            if (replies != world_.replies() || phase != world_.phase.load()) {
+            if (replies != world_.replies() ||
+                phase != world_.phase.load(std::memory_order_relaxed)) {
                 replies = world_.replies();
-                phase = world_.phase.load();
+                phase = world_.phase.load(std::memory_order_relaxed);
                 last = steady::now();
             } else if (steady::now() - last > hang_limit) {
                 bark("nothing is answered any more");
@@ -78,8 +79,8 @@ struct figures {
     std::uint64_t replies = 0, interrupts = 0, interrupted = 0, rounds = 0;
     void add(const world& w) {
         replies += w.replies();
-        interrupts += w.interrupts;
-        interrupted += w.interrupted;
+        interrupts += w.interrupts.load(std::memory_order_relaxed);
+        interrupted += w.interrupted.load(std::memory_order_relaxed);
         ++rounds;
     }
     void print(const char* where) const {
@@ -126,7 +127,7 @@ void real_round(std::uint64_t seed, figures& sum) {
         w.kill_on(static_cast<core_id>(random() % cores));
         break;
     default:
-        w.stop = true;
+        w.stop.store(true, std::memory_order_relaxed);
     }
     while (!w.over()) {
         std::this_thread::sleep_for(1ms);

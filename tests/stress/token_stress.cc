@@ -70,14 +70,15 @@ TEST(token_stress, random_sets_in_random_orders_with_sleeps_exclude_and_end) {
             }
             for (std::size_t i = 0; i < count; ++i) {
                 guarded& g = all[order[i]];
-                broken.fetch_add(g.first != g.second || !g.t.held_by_me() ? 1 : 0);
+                broken.fetch_add(g.first != g.second || !g.t.held_by_me() ? 1 : 0,
+                                 std::memory_order_relaxed);
                 ++g.first;
             }
             for (std::size_t i = count; i-- > 0;) {
                 ++all[order[i]].second;
                 all[order[i]].t.release();
             }
-            visits.fetch_add(count);
+            visits.fetch_add(count, std::memory_order_relaxed);
         }
     });
     std::uint64_t seen = 0;
@@ -85,8 +86,8 @@ TEST(token_stress, random_sets_in_random_orders_with_sleeps_exclude_and_end) {
         EXPECT_EQ(g.first, g.second);
         seen += g.first;
     }
-    EXPECT_EQ(broken.load(), 0U);
-    EXPECT_EQ(seen, visits.load());
+    EXPECT_EQ(broken.load(std::memory_order_relaxed), 0U);
+    EXPECT_EQ(seen, visits.load(std::memory_order_relaxed));
     r->stop();
 }
 
@@ -100,7 +101,8 @@ TEST(token_stress, of_those_that_compete_none_is_left_behind) {
     std::array<std::uint64_t, threads> shares{};
     std::atomic<unsigned> ready{0};
     on_all(*r, threads, [&](unsigned who) {
-        for (ready.fetch_add(1); ready.load() < threads;) {
+        for (ready.fetch_add(1, std::memory_order_relaxed);
+             ready.load(std::memory_order_relaxed) < threads;) {
             lwkt::yield();
         }
         for (bool over = false; !over;) {

@@ -73,7 +73,7 @@ answer client::ask(const frame_builder& b) {
         self.sleep(sleep_flags::none);
     }
     self.disarm();
-    r.told.interrupted = interrupted_unique_.load() == r.header.unique;
+    r.told.interrupted = interrupted_unique_.load(std::memory_order_seq_cst) == r.header.unique;
     doing_op_.store(0, std::memory_order_relaxed);
     return std::move(r.told);
 }
@@ -81,13 +81,14 @@ answer client::ask(const frame_builder& b) {
 void client::interrupt(kernel_channel& through) {
     const std::uint64_t unique = read_unique_.load(std::memory_order_acquire);
     if (unique == 0) return;
-    world_.interrupts_out.fetch_add(1);
-    if (world_.calm) {
-        world_.interrupts_out.fetch_sub(1);
+    world_.interrupts_out.fetch_add(1, std::memory_order_seq_cst);
+    if (world_.calm.load(std::memory_order_seq_cst)) {
+        world_.interrupts_out.fetch_sub(1, std::memory_order_seq_cst);
         return;
     }
-    std::uint64_t before = interrupted_unique_.load();
-    while (before < unique && !interrupted_unique_.compare_exchange_weak(before, unique)) {
+    std::uint64_t before = interrupted_unique_.load(std::memory_order_seq_cst);
+    while (before < unique &&
+           !interrupted_unique_.compare_exchange_weak(before, unique, std::memory_order_seq_cst)) {
     }
     frame_builder b(opcode::interrupt, 0);
     b.add(wire::interrupt_in{.unique = unique});

@@ -81,7 +81,7 @@ void kernel_channel::come_back(asked& r) {
     } else {
         std::atomic<std::uint64_t>& out = *r.out;
         delete &r;
-        out.fetch_sub(1);
+        out.fetch_sub(1, std::memory_order_seq_cst);
     }
 }
 

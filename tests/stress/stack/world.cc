@@ -29,8 +29,8 @@ world::world(ipi::domain& d, const options& o)
         clients.push_back(std::make_unique<client>(*this, static_cast<core_id>(i % o.cores), i,
                                                    o.seed + 1000 + i));
     }
-    working = static_cast<unsigned>(clients.size());
-    helping = o.cores + 1U;
+    working.store(static_cast<unsigned>(clients.size()), std::memory_order_relaxed);
+    helping.store(o.cores + 1U, std::memory_order_relaxed);
     mount.set_mounting();
 }
 
@@ -63,7 +63,7 @@ void world::boot() {
     while (init.at.load(std::memory_order_relaxed) != asked::stage::over) {
         lwkt::yield();
     }
-    phase = "work";
+    phase.store("work", std::memory_order_relaxed);
     for (auto& h : helpers_) {
         lwkt::create_on(
             core_at(h->core),
@@ -112,7 +112,7 @@ void world::helper_ended() {
 }
 
 void world::kill() {
-    dying = true;
+    dying.store(true, std::memory_order_relaxed);
     mount.userdead();
 }
 
@@ -139,7 +139,7 @@ void world::client_ended(client& c) {
 // Until nothing is on its way any more. What never comes is the watchdog's.
 void world::settle() {
     const auto busy = [this] {
-        std::size_t count = mount.totalpark() + interrupts_out.load();
+        std::size_t count = mount.totalpark() + interrupts_out.load(std::memory_order_seq_cst);
         for (const auto& c : channels) {
             count += c->frames_out();
         }
@@ -168,7 +168,7 @@ void world::audit(client& all) {
         found.add(fmt::format("{} nodes are known, the library keeps {} besides the root",
                               held.size(), library.live_nodes() - 1));
     }
-    server.audits = true;
+    server.audits.store(true, std::memory_order_relaxed);
     all.look_at_all();
     for (const auto& [node, count] : held) {
         const std::uint64_t ino = all.object_of(node);
@@ -180,40 +180,40 @@ void world::audit(client& all) {
 }
 
 void world::end_round(client& last) {
-    phase = "requests on their way";
-    calm = true;
+    phase.store("requests on their way", std::memory_order_relaxed);
+    calm.store(true, std::memory_order_seq_cst);
     settle();
     for (auto& c : clients) {
         if (c.get() != &last) last.take_over(*c);
     }
     const bool died = dying.load(std::memory_order_relaxed);
     if (!died) {
-        phase = "audit";
+        phase.store("audit", std::memory_order_relaxed);
         audit(last);
         if (!server.opened.empty()) found.add("files stay open in the server");
     }
-    phase = "giving back";
+    phase.store("giving back", std::memory_order_relaxed);
     last.give_all_back();
     settle();
     if (mount.live_nodes() != 0) {
         found.add(fmt::format("{} nodes live in the mount at the end", mount.live_nodes()));
     }
     if (!died) {
-        phase = "destroy";
+        phase.store("destroy", std::memory_order_relaxed);
         if (const answer a = last.destroy(); a.error != 0) {
             found.add("DESTROY was answered " + std::string(error(a.error).name()));
         }
     }
     settle();
-    phase = "unmount";
+    phase.store("unmount", std::memory_order_relaxed);
     mount.userdead();
-    server.ends = true;
+    server.ends.store(true, std::memory_order_relaxed);
     if (died) library.finish(true); // nothing was given back to the server
     if (library.live_nodes() != 1) {
         found.add(fmt::format("{} nodes live in the library at the end", library.live_nodes()));
     }
     library.finish(true);
-    phase = "end";
+    phase.store("end", std::memory_order_relaxed);
 }
 
 std::uint64_t world::replies() const {
@@ -225,8 +225,9 @@ std::uint64_t world::replies() const {
 }
 
 std::string world::describe() const {
-    std::string text = fmt::format("phase: {}; {} parks; {} clients at work\n", phase.load(),
-                                   mount.totalpark(), working.load());
+    std::string text = fmt::format("phase: {}; {} parks; {} clients at work\n",
+                                   phase.load(std::memory_order_relaxed), mount.totalpark(),
+                                   working.load(std::memory_order_relaxed));
     for (const auto& c : clients) {
         text += c->doing() + "\n";
     }

@@ -20,18 +20,21 @@ namespace puffs::stress {
 class dir_locks {
   public:
     [[nodiscard]] bool try_shared(std::uint64_t dir) {
-        int now = of(dir).load();
+        int now = of(dir).load(std::memory_order_relaxed);
         while (now >= 0) {
-            if (of(dir).compare_exchange_weak(now, now + 1)) return true;
+            if (of(dir).compare_exchange_weak(now, now + 1, std::memory_order_acquire,
+                                              std::memory_order_relaxed))
+                return true;
         }
         return false;
     }
     [[nodiscard]] bool try_exclusive(std::uint64_t dir) {
         int expected = 0;
-        return of(dir).compare_exchange_strong(expected, -1);
+        return of(dir).compare_exchange_strong(expected, -1, std::memory_order_acquire,
+                                               std::memory_order_relaxed);
     }
-    void unlock_shared(std::uint64_t dir) { of(dir).fetch_sub(1); }
-    void unlock_exclusive(std::uint64_t dir) { of(dir).store(0); }
+    void unlock_shared(std::uint64_t dir) { of(dir).fetch_sub(1, std::memory_order_release); }
+    void unlock_exclusive(std::uint64_t dir) { of(dir).store(0, std::memory_order_release); }
 
   private:
     std::atomic<int>& of(std::uint64_t dir) { return states_[dir % states_.size()]; }

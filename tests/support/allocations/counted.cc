@@ -26,7 +26,8 @@ std::atomic<counter*> count{&nobody};
     void* const p = ::mmap(nullptr, sizeof(counter), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     ::close(fd);
     if (p != MAP_FAILED) {
-        count.store(new (p) counter(nobody.load()), std::memory_order_release);
+        count.store(new (p) counter(nobody.load(std::memory_order_relaxed)),
+                    std::memory_order_release);
     }
 }
 

@@ -58,7 +58,7 @@ TEST(os_waiter, two_threads_hand_a_word_back_and_forth) {
         await(ping, 2 * i + 2);
     }
     other.join();
-    EXPECT_EQ(word.load(), 2 * rounds);
+    EXPECT_EQ(word.load(std::memory_order_acquire), 2 * rounds);
 }
 
 } // namespace

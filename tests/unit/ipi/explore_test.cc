@@ -230,7 +230,8 @@ TEST(ipi_explore, cross_waits_end) {
                         ipi::unicast(out[id], static_cast<core_id>(3 - id));
                     }
                     ipi::wait(out[id]);
-                    m.check(out[id].pending.load() == 0, "wait returned early");
+                    m.check(out[id].pending.load(std::memory_order_acquire) == 0,
+                            "wait returned early");
                     m.check(runs[id] == wanted[id], "wait returned before every function had");
                 });
             }

@@ -40,11 +40,11 @@ class sync_test : public ::testing::Test {
 // spec: I9 I10 V22
 TEST_F(sync_test, a_message_is_done_only_when_its_function_has_returned_there) {
     as(a, [&] { ipi::unicast(prepare(m, ran), 1); });
-    EXPECT_EQ(m.pending.load(), 1U);
+    EXPECT_EQ(m.pending.load(std::memory_order_acquire), 1U);
     EXPECT_TRUE(ran.cores.empty());
     serve(b);
     EXPECT_EQ(ran.cores, std::vector<core_id>{1});
-    EXPECT_EQ(m.pending.load(), 0U);
+    EXPECT_EQ(m.pending.load(std::memory_order_acquire), 0U);
 }
 
 // spec: I9
@@ -60,7 +60,7 @@ TEST_F(sync_test, the_function_sees_its_slot_free_and_itself_not_acknowledged) {
     p.outer.arg = &p;
     p.outer.function = [](void* arg) {
         auto& self = *static_cast<probe*>(arg);
-        self.pending_inside = self.outer.pending.load();
+        self.pending_inside = self.outer.pending.load(std::memory_order_acquire);
         as(self.another, [&] { ipi::unicast(self.inner[ipi::mailbox::slots - 1], 1); });
     };
     for (ipi::sync_message& one : p.inner) {
@@ -76,24 +76,25 @@ TEST_F(sync_test, the_function_sees_its_slot_free_and_itself_not_acknowledged) {
     serve(b);
     EXPECT_EQ(p.pending_inside, 1U);
     EXPECT_EQ(p.inner_runs, ipi::mailbox::slots);
-    EXPECT_EQ(a.stats().mailbox_full.load(), 0U);
-    EXPECT_EQ(c.stats().mailbox_full.load(), 0U) << "the last message found no slot";
+    EXPECT_EQ(a.stats().mailbox_full.load(std::memory_order_relaxed), 0U);
+    EXPECT_EQ(c.stats().mailbox_full.load(std::memory_order_relaxed), 0U)
+        << "the last message found no slot";
 }
 
 // spec: I11 V22
 TEST_F(sync_test, multicast_posts_to_the_others_first_then_runs_here) {
     as(a, [&] {
         ipi::multicast(prepare(m, ran), core_set{0, 2, 3});
-        EXPECT_EQ(m.pending.load(), 2U);
+        EXPECT_EQ(m.pending.load(std::memory_order_acquire), 2U);
         EXPECT_EQ(ran.cores, std::vector<core_id>{0});
         EXPECT_TRUE(c.has_requests());
         EXPECT_TRUE(e.has_requests());
         EXPECT_FALSE(b.has_requests());
     });
     serve(e);
-    EXPECT_EQ(m.pending.load(), 1U);
+    EXPECT_EQ(m.pending.load(std::memory_order_acquire), 1U);
     serve(c);
-    EXPECT_EQ(m.pending.load(), 0U);
+    EXPECT_EQ(m.pending.load(std::memory_order_acquire), 0U);
     EXPECT_EQ(ran.cores, (std::vector<core_id>{0, 3, 2}));
     as(a, [&] { ipi::wait(m); });
 }
@@ -122,24 +123,24 @@ TEST_F(sync_test, every_set_reaches_exactly_its_members) {
         }
         ran.cores.clear();
         as(a, [&] { ipi::multicast(prepare(m, ran), set); });
-        EXPECT_EQ(m.pending.load(), set.count() - (mask & 1U));
+        EXPECT_EQ(m.pending.load(std::memory_order_acquire), set.count() - (mask & 1U));
         serve(b);
         serve(c);
         serve(e);
         EXPECT_EQ(ran.cores, expected) << mask;
-        EXPECT_EQ(m.pending.load(), 0U);
+        EXPECT_EQ(m.pending.load(std::memory_order_acquire), 0U);
     }
 }
 
 // spec: I12
 TEST_F(sync_test, broadcast_waits_for_all_others_and_runs_here_last) {
     as(c, [&] { ipi::broadcast(prepare(m, ran)); });
-    EXPECT_EQ(m.pending.load(), 3U);
+    EXPECT_EQ(m.pending.load(std::memory_order_acquire), 3U);
     EXPECT_EQ(ran.cores, std::vector<core_id>{2});
     serve(a);
     serve(b);
     serve(e);
-    EXPECT_EQ(m.pending.load(), 0U);
+    EXPECT_EQ(m.pending.load(std::memory_order_acquire), 0U);
     EXPECT_EQ(ran.cores, (std::vector<core_id>{2, 0, 1, 3}));
 }
 
@@ -168,7 +169,7 @@ TEST_F(sync_test, a_message_without_a_function_panics) {
 
 // spec: I13
 TEST_F(sync_test, a_pending_count_beyond_the_cores_panics) {
-    m.pending.store(5);
+    m.pending.store(5, std::memory_order_relaxed);
     as(a, [&] { EXPECT_DEATH(ipi::wait(m), "message not sent"); });
 }
 
@@ -192,11 +193,12 @@ TEST(sync, the_ninth_sender_counts_one_event_and_goes_on_when_a_slot_is_free) {
         m.step(0);
     }
     EXPECT_FALSE(all_posted);
-    EXPECT_EQ(m.core(0).stats().mailbox_full.load(), 1U) << "one event, however long it spins";
+    EXPECT_EQ(m.core(0).stats().mailbox_full.load(std::memory_order_relaxed), 1U)
+        << "one event, however long it spins";
     EXPECT_TRUE(m.run_until_idle()) << m.failure();
     EXPECT_TRUE(all_posted);
     EXPECT_EQ(ran.cores.size(), ipi::mailbox::slots + 1);
-    EXPECT_EQ(m.core(0).stats().mailbox_full.load(), 1U);
+    EXPECT_EQ(m.core(0).stats().mailbox_full.load(std::memory_order_relaxed), 1U);
 }
 
 // spec: I13 V23

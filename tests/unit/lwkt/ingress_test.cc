@@ -40,7 +40,7 @@ TEST(ingress, work_that_does_not_block_is_all_taken_by_one_worker) {
     EXPECT_FALSE(r.at(0).idle());
     r.settle();
     EXPECT_EQ(in.workers.size(), 1U); // the idle one again
-    EXPECT_EQ(r.at(0).sched_stats().worker_takeovers.load(), 0U);
+    EXPECT_EQ(r.at(0).sched_stats().worker_takeovers.load(std::memory_order_relaxed), 0U);
     r.as(0, [&] { r.at(0).detach(in); });
     r.settle();
     EXPECT_EQ(r.at(0).live_threads(), 0U);
@@ -62,7 +62,7 @@ TEST(ingress, a_worker_that_blocks_is_replaced_and_finishes_its_piece_when_it_is
     r.settle();
     EXPECT_EQ(order, "B");
     EXPECT_EQ(in.workers.size(), 2U);
-    EXPECT_EQ(r.at(0).sched_stats().worker_takeovers.load(), 1U);
+    EXPECT_EQ(r.at(0).sched_stats().worker_takeovers.load(std::memory_order_relaxed), 1U);
     r.as(0, [&] { q.signal(); });
     r.settle();
     EXPECT_EQ(order, "BA");

@@ -225,16 +225,16 @@ TEST_F(io_test, a_thousand_wait_at_once) {
         std::function<void()> wait_one = [&] {
             std::byte one{};
             EXPECT_EQ(io::read(pipe_ends[0], {&one, 1}, io::at_position), 1U);
-            ++done;
+            done.fetch_add(1, std::memory_order_release);
         };
         for (int i = 0; i < waiters_count; ++i) {
             beside(wait_one);
         }
         lwkt::yield();
-        EXPECT_EQ(done, 0);
+        EXPECT_EQ(done.load(std::memory_order_acquire), 0);
         const std::string all(waiters_count, 'x');
         EXPECT_EQ(io::write(pipe_ends[1], bytes_of(all), io::at_position), all.size());
-        while (done != waiters_count) {
+        while (done.load(std::memory_order_acquire) != waiters_count) {
             lwkt::sleep_for(1ms);
         }
     });

@@ -128,24 +128,25 @@ TEST(offload, more_work_than_threads_waits_its_turn) {
                 [](void* arg) {
                     auto& all = *static_cast<shared*>(arg);
                     offload([&all]() noexcept {
-                        const unsigned now = ++all.inside;
-                        unsigned seen = all.most;
+                        const unsigned now = all.inside.fetch_add(1, std::memory_order_relaxed) + 1;
+                        unsigned seen = all.most.load(std::memory_order_relaxed);
                         while (now > seen && !all.most.compare_exchange_weak(seen, now)) {
                         }
                         std::this_thread::yield();
-                        --all.inside;
+                        all.inside.fetch_sub(1, std::memory_order_relaxed);
                     });
-                    ++all.done;
+                    all.done.fetch_add(1, std::memory_order_release);
                 },
                 &s, "asks");
         }
     }
     const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (done != r->size() * each) {
-        ASSERT_LT(std::chrono::steady_clock::now(), limit) << done << " are done";
+    while (done.load(std::memory_order_acquire) != r->size() * each) {
+        ASSERT_LT(std::chrono::steady_clock::now(), limit)
+            << done.load(std::memory_order_relaxed) << " are done";
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
-    EXPECT_LE(most, threads_max);
+    EXPECT_LE(most.load(std::memory_order_relaxed), threads_max);
     EXPECT_LE(r->offload_threads().threads(), threads_max);
     r->stop();
 }

@@ -44,7 +44,7 @@ TEST(remote, a_schedule_from_another_core_arrives_when_the_owner_polls) {
     sleeper s(r, 1);
     r.as(0, [&] { lwkt::schedule(*s.td); });
     EXPECT_EQ(thread_test::flags(*s.td) & lwkt::td_runq, 0U); // return does not mean done
-    EXPECT_EQ(r.at(0).sched_stats().remote_schedules.load(), 1U);
+    EXPECT_EQ(r.at(0).sched_stats().remote_schedules.load(std::memory_order_relaxed), 1U);
     r.step(0);
     EXPECT_EQ(s.runs, 0);
     r.step(1);
@@ -60,9 +60,9 @@ TEST(remote, schedules_in_flight_are_one_request_and_a_later_one_is_another) {
         r.as(0, [&] { lwkt::schedule(*s.td); });
         r.as(2, [&] { lwkt::schedule(*s.td); });
     }
-    const auto handled = r.at(1).stats().handled.load();
+    const auto handled = r.at(1).stats().handled.load(std::memory_order_relaxed);
     r.settle();
-    EXPECT_EQ(r.at(1).stats().handled.load(), handled + 1);
+    EXPECT_EQ(r.at(1).stats().handled.load(std::memory_order_relaxed), handled + 1);
     EXPECT_EQ(s.runs, 1);
     r.as(0, [&] { lwkt::schedule(*s.td); });
     r.settle();

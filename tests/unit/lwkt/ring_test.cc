@@ -105,10 +105,10 @@ TEST(ring, wake_ends_the_current_and_the_next_sleep) {
     std::atomic<bool> woken{false};
     std::thread other([&] {
         std::this_thread::sleep_for(20ms);
-        woken.store(true);
+        woken.store(true, std::memory_order_release);
         r->wake();
     });
-    while (!woken.load()) {
+    while (!woken.load(std::memory_order_acquire)) {
         r->sleep(nullptr);
     }
     other.join();

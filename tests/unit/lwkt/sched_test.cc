@@ -67,10 +67,10 @@ TEST(sched, a_new_core_has_nothing_to_run) {
 TEST(sched, choosing_the_same_thread_again_is_counted_but_does_not_switch) {
     rig r(1);
     r.spawn(0, [&] {
-        const auto before = r.at(0).sched_stats().switches.load();
+        const auto before = r.at(0).sched_stats().switches.load(std::memory_order_relaxed);
         lwkt::switch_away();
         lwkt::switch_away();
-        EXPECT_EQ(r.at(0).sched_stats().switches.load(), before + 2);
+        EXPECT_EQ(r.at(0).sched_stats().switches.load(std::memory_order_relaxed), before + 2);
     });
     r.settle();
 }
@@ -379,9 +379,10 @@ TEST(sched, a_switch_of_a_preempting_thread_goes_straight_back_to_the_preempted_
     r.spawn(0, [&] {
         r.spawn(0, [&] { order += "equal "; });
         lwkt::deschedule_self(); // it is gone back to all the same
-        const auto before = r.at(0).sched_stats().switches.load();
+        const auto before = r.at(0).sched_stats().switches.load(std::memory_order_relaxed);
         thread_test::preempt_by(*target);
-        EXPECT_EQ(r.at(0).sched_stats().switches.load(), before + 2) << "there and back";
+        EXPECT_EQ(r.at(0).sched_stats().switches.load(std::memory_order_relaxed), before + 2)
+            << "there and back";
         order += "back ";
         EXPECT_EQ(thread_test::flags(thread::current()) &
                       (lwkt::td_preempt_lock | lwkt::td_preempt_done),

@@ -17,8 +17,12 @@ struct thread_test {
     static void set_flags(thread& td, std::uint32_t flags) { td.flags_ = flags; }
     static std::byte* stack_base(const thread& td) { return td.stack_.base(); }
     static int saved_crit_count(const thread& td) { return td.crit_count_; }
-    static bool on_wait_queue(const thread& td) { return td.wait_.load() != nullptr; }
-    static std::uint64_t requests(const thread& td) { return td.remote_requests_.load(); }
+    static bool on_wait_queue(const thread& td) {
+        return td.wait_.load(std::memory_order_acquire) != nullptr;
+    }
+    static std::uint64_t requests(const thread& td) {
+        return td.remote_requests_.load(std::memory_order_acquire);
+    }
     // Goes on in td, which nobody has scheduled.
     static void resume(thread& td) {
         core& c = core::current();
@@ -45,7 +49,7 @@ struct thread_test {
         c.set_crit_count(c.crit_count() - 1);
     }
     // As a migration does to a thread that is switched out and not scheduled.
-    static void move_to(thread& td, core& c) { td.core_.store(&c); }
+    static void move_to(thread& td, core& c) { td.core_.store(&c, std::memory_order_relaxed); }
 };
 
 } // namespace puffs::lwkt

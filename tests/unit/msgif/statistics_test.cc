@@ -30,7 +30,7 @@ class statistics : public testing::TestWithParam<transport_kind> {
 
     [[nodiscard]] counted count(operation_kind k, core_id core = 0) const {
         const auto& c = rig.mount.statistics_of(core).counts_of(k);
-        return {c.ended.load(), c.errors.load()};
+        return {c.ended.load(std::memory_order_relaxed), c.errors.load(std::memory_order_relaxed)};
     }
     [[nodiscard]] std::uint64_t all_ended() const {
         std::uint64_t n = 0;

@@ -210,7 +210,7 @@ TEST_F(spin_port_test, an_oncpu_put_wakes_local_sleepers_only) {
     run();
     m.run_on(0, [&] { got_here = fixed.waitport(sleep_flags::none); });
     run();
-    std::uint64_t handled = m.core(1).stats().handled.load();
+    std::uint64_t handled = m.core(1).stats().handled.load(std::memory_order_relaxed);
     // On core 0, whose thread sleeps: from a handler.
     ipi::thread_post post;
     struct both {
@@ -228,7 +228,7 @@ TEST_F(spin_port_test, an_oncpu_put_wakes_local_sleepers_only) {
     EXPECT_EQ(got_here, &one);
     EXPECT_EQ(got_there, nullptr);
     EXPECT_EQ(m.core(1).thread().wakes, 0U);
-    EXPECT_EQ(m.core(1).stats().handled.load(), handled);
+    EXPECT_EQ(m.core(1).stats().handled.load(std::memory_order_relaxed), handled);
     replymsg(one, 0);
     replies.getport();
     m.run_on(0, [&] { sendmsg_oncpu(fixed, one); });

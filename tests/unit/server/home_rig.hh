@@ -162,7 +162,7 @@ struct home_rig {
     std::uint64_t ipis() const {
         std::uint64_t n = 0;
         for (const auto& c : r.cores) {
-            n += c->stats().handled.load();
+            n += c->stats().handled.load(std::memory_order_relaxed);
         }
         return n;
     }

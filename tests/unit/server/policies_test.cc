@@ -39,13 +39,13 @@ struct meeting_server : tree_server {
     meeting m;
     std::atomic<std::chrono::milliseconds> patience{200ms};
     result<std::size_t> read(cc&, node&, std::span<std::byte>, std::uint64_t) {
-        return m.attend(patience) ? std::size_t{1} : std::size_t{0};
+        return m.attend(patience.load(std::memory_order_relaxed)) ? std::size_t{1} : std::size_t{0};
     }
     result<std::size_t> write(cc& c, node& n, std::span<const std::byte> from, std::uint64_t at) {
         return read(c, n, {}, from.size() + at);
     }
     result<fs_stats> statvfs(cc&) {
-        m.attend(patience);
+        m.attend(patience.load(std::memory_order_relaxed));
         return fs_stats{};
     }
 };
@@ -57,7 +57,7 @@ struct pair_of_files {
               o.concurrency = p;
               return o;
           }()) {
-        m.server.patience = patience;
+        m.server.patience.store(patience, std::memory_order_relaxed);
         m.server.add(1, "f", vtype::reg);
         m.server.add(1, "g", vtype::reg);
         client c(m.um);
@@ -186,19 +186,19 @@ struct drifting_server : tree_server {
     std::atomic<int> lookups{0};
     std::atomic<bool> reading{false}, go_on{false};
     result<new_node> lookup(cc&, node&, std::string_view) {
-        new_node n = named(current);
-        ++lookups;
+        new_node n = named(current.load(std::memory_order_acquire));
+        lookups.fetch_add(1, std::memory_order_relaxed);
         return n;
     }
     result<std::size_t> read(cc&, node&, std::span<std::byte>, std::uint64_t) {
-        reading = true;
-        while (!go_on) {
+        reading.store(true, std::memory_order_release);
+        while (!go_on.load(std::memory_order_acquire)) {
             std::this_thread::yield();
         }
         return std::size_t{0};
     }
     result<void> remove(cc&, node&, node& target, std::string_view) {
-        removed = target.id();
+        removed.store(target.id(), std::memory_order_relaxed);
         return {};
     }
 };
@@ -210,25 +210,26 @@ TEST(policies, a_name_is_looked_up_again_after_its_target_was_waited_for) { // s
     mounted<drifting_server> m;
     const auto f = m.server.add(vtype::reg), g = m.server.add(vtype::reg);
     client c(m.um);
-    m.server.current = f;
+    m.server.current.store(f, std::memory_order_release);
     const cookie fc = c.lookup(root, "f")->node;
     std::thread reader([&] { EXPECT_TRUE(client(m.um).read(fc, 1)); }); // has f
-    while (!m.server.reading) {
+    while (!m.server.reading.load(std::memory_order_acquire)) {
         std::this_thread::yield();
     }
-    m.server.lookups = 0;
+    m.server.lookups.store(0, std::memory_order_relaxed);
     const sim::race_watch waits("lwkt.mutex.queued");
     std::thread remover([&] {
         waits.begin();
         EXPECT_EQ(client(m.um).remove(root, "f"), 0);
     });
     waits.wait();
-    m.server.current = g; // the remover has found f, and cannot have it
-    m.server.go_on = true;
+    m.server.current.store(
+        g, std::memory_order_release); // the remover has found f, and cannot have it
+    m.server.go_on.store(true, std::memory_order_release);
     reader.join();
     remover.join();
-    EXPECT_EQ(m.server.removed, g);
-    EXPECT_EQ(m.server.lookups, 2);
+    EXPECT_EQ(m.server.removed.load(std::memory_order_relaxed), g);
+    EXPECT_EQ(m.server.lookups.load(std::memory_order_relaxed), 2);
 }
 
 } // namespace

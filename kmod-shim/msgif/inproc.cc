@@ -67,28 +67,17 @@ void shard::returned(msgport::port& self, msgport::msg& m) {
         p.delivery_.ended = read_ticks();
     }
     shard& home = state.of(p.home_);
-    ipi::cpu* const here = ipi::cpu::current_or_null();
-    if (here == nullptr) {
-        p.post_.function = [](void* arg, std::intptr_t) {
-            auto& late = *static_cast<park*>(arg);
-            late.mount_->impl_->of(late.home_).arrive(late);
-        };
-        p.post_.arg = &p;
-        ipi::post_from_thread(state.domain.at(p.home_), p.post_);
-        return;
-    }
-    if (here->id() == p.home_) {
+    const ipi::cpu* const here = ipi::cpu::current_or_null();
+    if (here != nullptr && here->id() == p.home_) {
         home.arrive(p);
         return;
     }
-    const ipi::crit_section crit;
-    ipi::send(
-        p.home_,
-        [](void* arg, std::intptr_t) {
-            auto& late = *static_cast<park*>(arg);
-            late.mount_->impl_->of(late.home_).arrive(late);
-        },
-        &p);
+    p.post_.function = [](void* arg, std::intptr_t) {
+        auto& late = *static_cast<park*>(arg);
+        late.mount_->impl_->of(late.home_).arrive(late);
+    };
+    p.post_.arg = &p;
+    ipi::post_from_thread(state.domain.at(p.home_), p.post_);
 }
 
 shard::times shard::times_of(const park& p) const noexcept {

@@ -121,12 +121,16 @@ void cpu::serve_mailbox() noexcept {
 void cpu::serve_rings() noexcept {
     aside a{};
     for (;;) {
+        // Posts are taken before the rings are looked at, and run after these were found empty: none overtakes what
+        // its poster sent before.
+        take_thread_posts();
         if (take_ring_entry(a)) {
             run_handler([&] { a.entry.function(a.entry.arg, a.entry.value); });
             rings_in_[a.source].finish();
-        } else if (thread_post* const post = take_thread_post()) {
+        } else if (posts_ != nullptr) {
             // The node is its owner's again once the function runs.
-            const thread_post copy = *post;
+            const thread_post copy = *posts_;
+            posts_ = copy.next;
             run_handler([&] { copy.function(copy.arg, copy.value); });
         } else {
             break;
@@ -159,21 +163,18 @@ bool cpu::take_ring_entry(aside& out) noexcept {
     return false;
 }
 
-thread_post* cpu::take_thread_post() noexcept {
-    if (posts_ == nullptr && inbox_.load(std::memory_order_relaxed) != nullptr) {
-        thread_post* newest = inbox_.exchange(nullptr, std::memory_order_acquire);
-        while (newest != nullptr) { // pushed at the head: turn it round
-            thread_post* const older = newest->next;
-            newest->next = posts_;
-            posts_ = newest;
-            newest = older;
-        }
+void cpu::take_thread_posts() noexcept {
+    PUFFS_RACE_POINT("serve: before the posts");
+    if (posts_ != nullptr || inbox_.load(std::memory_order_relaxed) == nullptr) {
+        return;
     }
-    thread_post* const oldest = posts_;
-    if (oldest != nullptr) {
-        posts_ = oldest->next;
+    thread_post* newest = inbox_.exchange(nullptr, std::memory_order_acquire);
+    while (newest != nullptr) { // pushed at the head: turn it round
+        thread_post* const older = newest->next;
+        newest->next = posts_;
+        posts_ = newest;
+        newest = older;
     }
-    return oldest;
 }
 
 void cpu::take_aside() noexcept {

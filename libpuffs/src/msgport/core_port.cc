@@ -13,7 +13,7 @@ int core_port::putport(msg& m) {
     }
     PUFFS_ASSERT(!port_access::has(m, msg_queued | msg_intransit), "put of a message on its way");
     port_access::change(m, 0, msg_intransit);
-    ipi::send(home_, arrives, &m, reinterpret_cast<std::intptr_t>(this));
+    port_access::travel(m, home_, arrives, *this);
     return easync;
 }
 

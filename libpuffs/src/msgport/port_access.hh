@@ -24,6 +24,15 @@ struct port_access {
     }
     static void abort(msg& m) { m.abort_(m); }
 
+    // The message goes to another core, where arrives(&m, &p) runs. It brings the link that holds it, so that no sender
+    // ever waits for room, however long that core does not poll.
+    static void travel(msg& m, core_id to, ipi::ipi_function arrives, port& p) noexcept {
+        m.travel_.function = arrives;
+        m.travel_.arg = &m;
+        m.travel_.value = reinterpret_cast<std::intptr_t>(&p);
+        ipi::post_from_thread(ipi::cpu::current().owner_domain().at(to), m.travel_);
+    }
+
     // The message is on the queue of `p`: tells who asked for it, once a send (M16). As an IPI
     // function, so that a receipt that blocks panics.
     static void give_receipt(msg& m, port& p) {

@@ -17,7 +17,7 @@ int thread_port::putport(msg& m) {
     }
     PUFFS_ASSERT(!port_access::has(m, msg_queued | msg_intransit), "put of a message on its way");
     port_access::change(m, 0, msg_intransit);
-    ipi::send(home, put_arrives, &m, reinterpret_cast<std::intptr_t>(this));
+    port_access::travel(m, home, put_arrives, *this);
     return easync;
 }
 
@@ -35,7 +35,7 @@ void thread_port::put_arrives(void* arg, std::intptr_t port_address) {
     auto& self = *reinterpret_cast<thread_port*>(port_address);
     const core_id home = self.owner_.on_core();
     if (home != ipi::cpu::current().id()) {
-        ipi::send(home, put_arrives, &m, port_address);
+        port_access::travel(m, home, put_arrives, self);
         return;
     }
     PUFFS_ASSERT(port_access::has(m, msg_intransit), "message arrives that was not on its way");
@@ -57,7 +57,7 @@ void thread_port::replyport(msg& m) {
         return;
     }
     port_access::change(m, 0, msg_reply | msg_intransit);
-    ipi::send(home, reply_arrives, &m, reinterpret_cast<std::intptr_t>(this));
+    port_access::travel(m, home, reply_arrives, *this);
 }
 
 void thread_port::reply_arrives(void* arg, std::intptr_t port_address) {
@@ -65,7 +65,7 @@ void thread_port::reply_arrives(void* arg, std::intptr_t port_address) {
     auto& self = *reinterpret_cast<thread_port*>(port_address);
     const core_id home = self.owner_.on_core();
     if (home != ipi::cpu::current().id()) {
-        ipi::send(home, reply_arrives, &m, port_address);
+        port_access::travel(m, home, reply_arrives, self);
         return;
     }
     PUFFS_ASSERT(port_access::has(m, msg_intransit), "reply arrives that was not on its way");

@@ -107,6 +107,36 @@ TEST(ipi_explore, three_kinds_of_sender_and_a_sleeper) {
     expect_explored(r, 30000);
 }
 
+// Ring, inbox, ring, inbox of one core to another.
+// spec: Q1 Q7
+TEST(ipi_explore, a_post_does_not_overtake_what_its_core_has_sent_before) {
+    std::vector<std::intptr_t> got;
+    ipi::thread_post posts[2];
+    const auto append = [](void* v, std::intptr_t value) {
+        static_cast<std::vector<std::intptr_t>*>(v)->push_back(value);
+    };
+    const explore_result r = sim::explore(
+        {.cores = 2, .preemptions_max = 4},
+        [&](machine& m) {
+            got.clear();
+            m.run_on(0, [&] {
+                const ipi::crit_section crit;
+                for (std::intptr_t i = 0; i < 2; ++i) {
+                    ipi::send(1, append, &got, 2 * i);
+                    posts[i] = {append, &got, 2 * i + 1, nullptr};
+                    ipi::post_from_thread(m.core(1), posts[i]);
+                }
+            });
+        },
+        [&](machine& m) {
+            m.check(got.size() == 4, "messages lost");
+            const auto at = [&](std::intptr_t value) { return std::ranges::find(got, value); };
+            m.check(at(0) < at(1) && at(2) < at(3), "a post overtakes a message of the ring");
+            m.check(at(0) < at(2) && at(1) < at(3), "one way is not in order");
+        });
+    expect_explored(r, 5000);
+}
+
 // Trigger, then unregister, with another synchronous message under way at the target: its pass may
 // take the flush from the mailbox before it has seen the bit (B12 and more).
 // spec: I4 V21

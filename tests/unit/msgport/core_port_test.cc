@@ -70,6 +70,27 @@ TEST_F(core_port_test, from_elsewhere_a_message_is_in_transit_until_the_core_pol
     EXPECT_TRUE(arrivals[0].in_handler);
 }
 
+// The core that is sent to polls only when all is sent: more than any ring holds.
+// spec: H4 H13
+TEST_F(core_port_test, nobody_who_sends_waits_for_a_core_that_does_not_poll) {
+    std::vector<msg> many(10 * ipi::ipiq::slots);
+    bool all_sent = false;
+    m.run_on(0, [&] {
+        for (msg& each : many) {
+            each.init(replies);
+            sendmsg(on_1, each);
+        }
+        all_sent = true;
+    });
+    m.step(0);
+    EXPECT_TRUE(all_sent);
+    run();
+    ASSERT_EQ(arrivals.size(), many.size());
+    for (std::size_t i = 0; i < many.size(); ++i) {
+        ASSERT_EQ(arrivals[i].m, &many[i]); // FIFO
+    }
+}
+
 // spec: H5 P15
 TEST_F(core_port_test, a_message_is_forwarded_from_core_to_core_and_its_reply_port_stays) {
     m.run_on(0, [&] {

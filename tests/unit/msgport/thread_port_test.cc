@@ -188,6 +188,37 @@ TEST_F(thread_port_test, a_synchronous_reply_is_on_no_queue_even_before_its_wait
     EXPECT_EQ(error, ENOSPC);
 }
 
+// Core 1 takes every message and replies to it while core 0 does not poll; then core 0 takes the replies.
+// spec: D1 D2 H13
+TEST_F(thread_port_test, nobody_who_replies_waits_for_a_core_that_does_not_poll) {
+    std::vector<msg> many(10 * ipi::ipiq::slots);
+    std::size_t replied = 0;
+    m.run_on(0, [&] {
+        for (msg& each : many) {
+            each.init(on_0);
+            sendmsg(on_1, each);
+        }
+    });
+    m.step(0);
+    m.run_on(1, [&] {
+        while (msg* const served = on_1.getport()) {
+            EXPECT_EQ(served, &many[replied]);
+            replymsg(*served, 0);
+            ++replied;
+        }
+    });
+    for (int turn = 0; turn < 10; ++turn) {
+        m.step(1);
+    }
+    EXPECT_EQ(replied, many.size());
+    m.run_on(0, [&] {
+        for (msg& each : many) {
+            EXPECT_EQ(waitmsg(each), 0);
+        }
+    });
+    run();
+}
+
 // spec: D2
 TEST_F(thread_port_test, done_is_set_on_the_reply_port_s_core_only) {
     bool replied = false;

@@ -140,7 +140,7 @@ class park {
     std::uint64_t enqueued_ = 0;                // ticks
     operation_kind kind_ = 0;                   // of the request on its way
     boost::intrusive::list_member_hook<> hook_; // touser or free list
-    ipi::thread_post post_; // way home for a reply that an ordinary thread gives
+    ipi::thread_post post_;                     // way home for a reply that is given elsewhere
 };
 
 } // namespace puffs::kmod

@@ -155,7 +155,7 @@ class cpu {
     void serve_mailbox() noexcept;
     void serve_rings() noexcept;
     bool take_ring_entry(aside& out) noexcept;
-    thread_post* take_thread_post() noexcept;
+    void take_thread_posts() noexcept;
     // Empties the rings towards this cpu without running anything. A handler whose send finds its
     // ring full does this instead of serving: the peer gets room, so both move on (V23), and no
     // handler is re-entered by a mere send. Limit: limits::ipi_aside.

@@ -7,6 +7,8 @@
 // Threading:  put from any core, not from ordinary threads. The function runs on the port's core, in a critical
 //             section, and must not block.
 // Ordering:   FIFO for each sending core.
+// Full:       never: a message brings the link by which it travels, so that a core which does not poll for long, in a
+//             blocking call of its server, say, holds up nobody but those who wait for its replies.
 // Errors:     every other call panics.
 // Source:     DragonFly lwkt_msgport.c, netisr ports (idea); a putonly port (D11) with a place.
 #pragma once

@@ -22,6 +22,7 @@
 #pragma once
 
 #include "puffs/base/assert.hh"
+#include "puffs/ipi/send.hh"
 
 #include <atomic>
 #include <boost/intrusive/list_hook.hpp>
@@ -101,6 +102,7 @@ class alignas(8) msg {
     friend struct port_access; // the port kinds of this layer
     std::atomic<port*> target_{nullptr};
     port* reply_port_ = nullptr;
+    ipi::thread_post travel_; // in transit: its place in the inbox of the core it goes to
     abort_function abort_ = nullptr;
     receipt_function receipt_ = nullptr;
     std::atomic<std::uint32_t> flags_{msg_done};

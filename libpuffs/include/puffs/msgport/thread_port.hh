@@ -4,6 +4,7 @@
 // Threading:  put and reply from any core, not from ordinary threads, which reply through a spin
 //             port (H10); get, wait and drop only by the owner thread (panic otherwise, D3).
 //             putport_oncpu only on the owner's core (P5).
+// Full:       never: a message brings the link by which it travels.
 // Ordering:   FIFO for each sending core; DONE is set on the owner's core only (D2).
 // Source:     DragonFly lwkt_msgport.c, lwkt_thread_*port (idea).
 #pragma once

@@ -88,7 +88,8 @@ void domain::remove_handler(unsigned id) {
     }
     if (cpu* const self = cpu::current_or_null()) {
         PUFFS_ASSERT((self->running_ & bit) == 0, "a handler removes itself");
-        wait_loop others(*self, no_core, "a handler that is being removed");
+        wait_loop others(*self, no_core, wait_loop::waits_for::answer,
+                         "a handler that is being removed");
         flush f;
         f.bit = bit;
         for (;;) {

@@ -33,7 +33,8 @@ struct sender {
     static void put(cpu& self, cpu& target, sync_message& m) noexcept {
         if (!target.mailbox_.try_put(m)) {
             self.stats_.bump(self.stats_.mailbox_full);
-            wait_loop room(self, target.id_, "a free slot of its mailbox");
+            wait_loop room(self, target.id_, wait_loop::waits_for::room,
+                           "a free slot of its mailbox");
             do {
                 room.turn();
             } while (!target.mailbox_.try_put(m));
@@ -63,7 +64,7 @@ struct sender {
         }
         self.stats_.bump(self.stats_.ring_full);
         target.kick();
-        wait_loop room(self, target.id_, "room in its ring");
+        wait_loop room(self, target.id_, wait_loop::waits_for::room, "room in its ring");
         while (q.used() >= quarter) {
             if (self.intr_nest_ > 0) {
                 self.take_aside();
@@ -159,7 +160,8 @@ void broadcast(sync_message& m) noexcept {
 
 void wait(sync_message& m) noexcept {
     cpu& self = sender::here();
-    wait_loop acknowledgements(self, no_core, "acknowledgements of a synchronous message");
+    wait_loop acknowledgements(self, no_core, wait_loop::waits_for::answer,
+                               "acknowledgements of a synchronous message");
     for (;;) {
         const unsigned pending = m.pending.load(std::memory_order_acquire);
         PUFFS_ASSERT(pending <= self.owner_domain().size(), "wait for a message not sent");
@@ -220,7 +222,7 @@ void wait_sent(core_id target, std::uint64_t sequence) noexcept {
         return;
     }
     there.kick(); // a passive message has not done so
-    wait_loop run(self, target, "an IPI that was sent to it");
+    wait_loop run(self, target, wait_loop::waits_for::answer, "an IPI that was sent to it");
     while (!q.finished(sequence)) {
         run.turn();
     }

@@ -4,6 +4,7 @@
 #include "puffs/base/race_point.hh"
 #include "puffs/ipi/domain.hh"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace puffs::ipi {
@@ -34,13 +35,13 @@ void wait_loop::check_patience() noexcept {
     }
     const domain::wait_bounds& bounds = self_.owner_domain().waits();
     const auto waited = now.since(start_);
-    if (waited >= bounds.warn && !warned_) {
-        warned_ = true;
+    if (waited >= std::max(bounds.warn, next_warning_)) {
+        next_warning_ = waited + bounds.panic;
         PUFFS_LOG(warn, "core {} has waited {} ms for core {}: {}", self_.id(),
                   std::chrono::duration_cast<std::chrono::milliseconds>(waited).count(), target_,
                   what_);
     }
-    if (waited >= bounds.panic) {
+    if (waited >= bounds.panic && kind_ == waits_for::answer) {
         char text[120];
         std::snprintf(text, sizeof(text), "core %u waited too long for core %u: %s",
                       static_cast<unsigned>(self_.id()), static_cast<unsigned>(target_), what_);

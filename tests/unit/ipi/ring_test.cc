@@ -3,6 +3,7 @@
 #include "support/sim_cores.hh"
 
 #include <algorithm>
+#include <chrono>
 #include <gtest/gtest.h>
 #include <unistd.h>
 #include <vector>
@@ -187,6 +188,32 @@ TEST(ring, a_sender_that_waits_for_room_serves_its_own) {
     EXPECT_TRUE(m.run_until_idle()) << m.failure();
     EXPECT_EQ(got.size(), 200U);
     EXPECT_EQ(own, values{1});
+}
+
+// For as long as it takes: the target may be in a blocking call, which is no fault of ours.
+// spec: Q3
+TEST(ring, a_sender_that_waits_for_room_longer_than_others_may_wait_goes_on) {
+    sim::machine m(2);
+    constexpr std::chrono::milliseconds bound{5};
+    m.domain().set_wait_bounds({std::chrono::milliseconds(1), bound});
+    values got;
+    bool all_sent = false;
+    m.run_on(0, [&] {
+        const ipi::crit_section crit;
+        for (std::intptr_t i = 0; i < 200; ++i) {
+            ipi::send(1, append, &got, i);
+        }
+        all_sent = true;
+    });
+    m.step(0);
+    const auto began = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() - began < 4 * bound) {
+        m.step(0);
+    }
+    EXPECT_FALSE(all_sent);
+    EXPECT_TRUE(m.run_until_idle()) << m.failure();
+    EXPECT_TRUE(all_sent);
+    EXPECT_EQ(got.size(), 200U);
 }
 
 // spec: Q3

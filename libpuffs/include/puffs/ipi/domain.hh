@@ -48,7 +48,8 @@ class domain {
     // Blocks:    the core: a synchronous broadcast, serving its own IPIs meanwhile.
     void remove_handler(unsigned id);
 
-    // How long a wait of this layer may take before it warns, and before it panics (spec Q6).
+    // How long a wait of this layer may take before it warns; before a wait for an answer panics (spec Q6), and a wait
+    // for room warns again (Q3).
     struct wait_bounds {
         std::chrono::nanoseconds warn = std::chrono::seconds(2);
         std::chrono::nanoseconds panic = std::chrono::seconds(60);

@@ -15,7 +15,10 @@
 //             wait for each other's rings would never end.
 // Full:       a ring above half: the target is kicked, the event counted, and the sender serves its
 //             own IPIs until it is below a quarter; a sender inside a handler only takes them aside
-//             (Q3). A full mailbox: counted once, then as above until a slot is free (I8, I15).
+//             (Q3). A full mailbox: counted once, then as above until a slot is free (I8, I15). Both for as long
+//             as it takes, with a warning in the log from time to time: what may meet a core that does not poll, and
+//             must not wait with it, is posted (post_from_thread) or given up (send_nowait).
+// Errors:     a wait for an answer (wait, wait_sent, synchronize) that takes longer than domain::waits() panics (Q6).
 // Threading:  the function runs on the target core with intr_nest raised, in a critical section; it
 //             must not block.
 // Source:     NetBSD subr_ipi.c, DragonFly lwkt_ipiq.c (ideas).
@@ -54,13 +57,13 @@ std::uint64_t send_passive(core_id target, ipi_function f, void* arg,
                                std::intptr_t value = 0) noexcept;
 // wait_sent - until the function with that sequence number has returned on `target` (spec Q6).
 void wait_sent(core_id target, std::uint64_t sequence) noexcept;
-// synchronize - until every other core has run everything this core has sent to it (spec Q10).
+// synchronize - until every other core has run everything that this core has sent to it by a ring (spec Q10).
 void synchronize() noexcept;
 
-// post_from_thread - the door for ordinary threads (offload workers, signal thread, tests): runs
-// f(arg, value) on `target` soon, with intr_nest raised as for any other IPI. Any thread, also a
-// cpu's own. Lock-free; allocates nothing: the caller brings the node, which belongs to the
-// target's inbox until f starts. Oldest first.
+// post_from_thread - the way for what must not wait for room (messages, requests to threads), and the door for
+// ordinary threads: runs f(arg, value) on `target` soon, with intr_nest raised as for any other IPI. Any thread, also a
+// cpu's own. Lock-free; never full, allocates nothing: the caller brings the node, which belongs to the target's inbox
+// until f starts. Oldest first, and after what the same cpu sent by its ring before.
 struct thread_post {
     ipi_function function = nullptr;
     void* arg = nullptr;

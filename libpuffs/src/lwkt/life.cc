@@ -137,7 +137,8 @@ result<thread*> create(thread::function entry, void* arg, std::string_view name,
 
 namespace {
 
-// A thread to be made on another core. Where no stack can be mapped, the core tries again by its timers.
+// A thread to be made on another core. Where no stack can be mapped, the core tries again by its timers; who asked has
+// gone on, or waits for the thread, and cannot be told.
 struct creation {
     static constexpr std::chrono::milliseconds retry_interval{10};
 
@@ -146,12 +147,24 @@ struct creation {
 
     static void try_now(void* self) {
         auto& request = *static_cast<creation*>(self);
-        if (sched::create(request.target, request.entry, request.arg, request.name,
-                          request.options)) {
+        const bool made =
+            sched::create(request.target, request.entry, request.arg, request.name, request.options)
+                .has_value();
+        ++request.attempts;
+        if (made) {
+            if (request.attempts > 1) {
+                PUFFS_LOG(warn, "light thread {} has its stack after {} attempts", request.name,
+                          request.attempts);
+            }
             delete &request;
             return;
         }
-        PUFFS_LOG(warn, "no memory for the stack of light thread {}, trying again", request.name);
+        PUFFS_ASSERT(request.attempts < limits::creation_attempts,
+                     "no memory for the stack of a light thread that another thread asked for");
+        if (request.attempts == 1) {
+            PUFFS_LOG(warn, "no memory for the stack of light thread {}, trying again",
+                      request.name);
+        }
         request.target.timers().arm(request.retry, request.target.now().after(retry_interval));
     }
 
@@ -160,6 +173,7 @@ struct creation {
     void* const arg;
     const std::string name;
     const create_options options;
+    unsigned attempts = 0;
     ipi::thread_post post;
     timer retry{try_now, this};
 };

@@ -1,9 +1,15 @@
 // Making, ending and reusing threads.
 #include "puffs/lwkt/wait_queue.hh"
 #include "support/lwkt/rig.hh"
+#include "support/no_memory.hh"
+#include "support/sanitized.hh"
 #include "unit/lwkt/thread_test.hh"
 
+#include <memory>
 #include <set>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+#include <sstream>
 #include <thread>
 
 namespace puffs {
@@ -159,6 +165,54 @@ TEST(life, create_on_makes_a_thread_on_another_core_when_that_polls) {
     }).join();
     r.settle();
     EXPECT_EQ(ran_on, 0);
+}
+
+// spec: L28
+TEST(life, create_on_waits_for_memory_and_says_so_twice) {
+    if (sim::sanitized) {
+        GTEST_SKIP() << "a sanitizer maps memory of its own";
+    }
+    rig r(1);
+    r.spawn(0, [] {}); // the memory of a thread is there, but for the stack
+    r.settle();
+    std::ostringstream text;
+    const auto before = spdlog::default_logger();
+    auto sink = std::make_shared<spdlog::sinks::ostream_sink_mt>(text);
+    sink->set_pattern("%v");
+    spdlog::set_default_logger(std::make_shared<spdlog::logger>("caught", sink));
+    bool ran = false;
+    // The only one of its size: no stack of that size is kept.
+    lwkt::create_on(r.at(0), [](void* flag) { *static_cast<bool*>(flag) = true; }, &ran, "late",
+                    {.stack_bytes = 2 * limits::stack_bytes});
+    {
+        const sim::no_memory here;
+        for (int i = 0; i < 5; ++i) {
+            r.settle();
+            r.clock.advance(std::chrono::milliseconds(10));
+        }
+    }
+    EXPECT_FALSE(ran);
+    r.clock.advance(std::chrono::milliseconds(10));
+    r.settle();
+    spdlog::set_default_logger(before);
+    EXPECT_TRUE(ran);
+    EXPECT_EQ(text.str(), "no memory for the stack of light thread late, trying again\n"
+                          "light thread late has its stack after 6 attempts\n");
+}
+
+// spec: L28
+TEST(life_death, create_on_gives_up_where_there_is_never_memory) {
+    rig r(1);
+    EXPECT_DEATH(
+        {
+            lwkt::create_on(r.at(0), [](void*) {}, nullptr, "too large",
+                            {.stack_bytes = std::size_t{1} << 60});
+            for (unsigned i = 0; i <= limits::creation_attempts; ++i) {
+                r.settle();
+                r.clock.advance(std::chrono::milliseconds(10));
+            }
+        },
+        "no memory for the stack of a light thread that another thread asked for");
 }
 
 // spec: L30

@@ -1,8 +1,7 @@
 // Policy home: operations run where their nodes live, one at a time on each.
 #include "home_rig.hh"
+#include "support/no_memory.hh"
 #include "support/sanitized.hh"
-
-#include <sys/resource.h>
 
 namespace puffs {
 namespace {
@@ -229,22 +228,6 @@ TEST(home, what_the_server_throws_on_another_core_is_the_error_of_the_request) {
     EXPECT_EQ(rv, EIO);
 }
 
-// No mapping of memory succeeds while it lives.
-class no_memory {
-  public:
-    no_memory() {
-        ::getrlimit(RLIMIT_AS, &before_);
-        const rlimit none{0, before_.rlim_max};
-        ::setrlimit(RLIMIT_AS, &none);
-    }
-    ~no_memory() { ::setrlimit(RLIMIT_AS, &before_); }
-    no_memory(const no_memory&) = delete;
-    no_memory& operator=(const no_memory&) = delete;
-
-  private:
-    rlimit before_{};
-};
-
 // spec: H4
 TEST(home, a_request_that_finds_no_memory_for_a_thread_waits) {
     if (sim::sanitized) GTEST_SKIP() << "the sanitizer itself needs memory";
@@ -256,7 +239,7 @@ TEST(home, a_request_that_finds_no_memory_for_a_thread_waits) {
         ++done;
     });
     {
-        const no_memory limit;
+        const sim::no_memory limit;
         h.r.settle();
     }
     EXPECT_EQ(done, 0);

@@ -25,6 +25,8 @@ inline constexpr unsigned mutex_overtakings = 64;
 inline constexpr std::size_t tokens_held = 32;
 // times that a lwkt::token is left free to whoever comes first; then the oldest of those that wait gets it
 inline constexpr unsigned token_overtakings = 64;
+// times, 10 ms apart, that lwkt::create_on looks for memory for a stack; then: panic
+inline constexpr unsigned creation_attempts = 6000;
 inline constexpr std::size_t stack_bytes = 128 * 1024; // of a light thread, plus one guard page
 
 // Messages and parks.

@@ -28,7 +28,9 @@ struct create_options {
 // Lifetime:  `arg` belongs to the thread; the reference is valid until the thread exits.
 result<thread*> create(thread::function entry, void* arg, std::string_view name,
                        const create_options& o = {});
-// create_on - as create, on another core, by IPI; asynchronous. [any]
+// create_on - as create, on another core, by IPI; asynchronous. [any] Allocates what travels there. Where no stack can
+// be mapped the core tries again by its timers, with a log line at the first attempt and at the last;
+// limits::creation_attempts in vain panic, for nobody is left who could be told.
 void create_on(core& target, thread::function entry, void* arg, std::string_view name,
                const create_options& o = {});
 

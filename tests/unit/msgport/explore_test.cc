@@ -1,6 +1,8 @@
 // Ports under every schedule of their race points, within the bounds given.
 #include "support/explore.hh"
 
+#include "puffs/base/race_point.hh"
+#include "puffs/msgport/simple_ports.hh"
 #include "puffs/msgport/spin_port.hh"
 #include "puffs/msgport/thread_port.hh"
 
@@ -48,6 +50,27 @@ TEST(msgport_explore, a_spin_port_loses_no_wake) {
         },
         [&](machine& m) { m.check(got == 2, "messages lost"); });
     expect_explored(r, 18000);
+}
+
+// While a receipt is given, the message is still the one that was queued: nobody has taken it and given it back.
+// spec: M16
+TEST(msgport_explore, a_spin_port_gives_its_receipt_before_anybody_takes_the_message) {
+    std::unique_ptr<spin_port> requests;
+    replyonly_null_port replies("replies");
+    msg sent;
+    const explore_result r = sim::explore({.cores = 1, .preemptions_max = 4}, [&](machine& m) {
+        requests = std::make_unique<spin_port>("requests");
+        m.run_thread("getter", [&] { replymsg(*requests->waitport(sleep_flags::none), 0); });
+        m.run_thread("putter", [&] {
+            sent.init(replies);
+            sent.set_receipt([](msg& x, port&) {
+                PUFFS_RACE_POINT("test: in the receipt");
+                machine::current().check((x.flags() & msg_queued) != 0, "a receipt came late");
+            });
+            sendmsg(*requests, sent);
+        });
+    });
+    expect_explored(r, 300);
 }
 
 // The same with sleepers on two cores, which are woken through their inbox.

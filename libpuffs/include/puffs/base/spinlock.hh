@@ -1,7 +1,8 @@
 // base/spinlock.hh - a lock for short sections shared with threads that are not cores, and its
 // guard.
 //
-// Held for a few instructions only: never across a wait, a switch of stacks, a callback or a send.
+// Held for a few instructions only: never across a wait, a switch of stacks, a callback or a send. The one callback
+// under it is the receipt function of a message: msgport/msg.hh says what that must not do.
 // On a core, take it inside a critical section (ipi::crit_section), so that no IPI handler runs
 // while it is held.
 //

@@ -79,6 +79,12 @@ class alignas(8) msg {
     void init_abortable(port& reply_port, abort_function fn,
                         std::uint32_t static_flags = 0) noexcept;
     void reinit() noexcept; // keeps only the static and the user bits
+    // set_receipt - fn(message, port) is called once in the next send, by whoever has put the message on its target's
+    // queue; not at all if the target completes it at once (M16). Null: nobody is told.
+    // Requires:  the message is the caller's, and not sent.
+    // Context:   where nobody else can take the message from the queue and give it back to be freed: on a core in a
+    //            critical section, as an IPI handler (blocking panics), and on a spin port under the port's lock. So fn
+    //            is short, and calls neither the port nor anything that waits.
     void set_receipt(receipt_function fn) noexcept;
 
     [[nodiscard]] std::uint32_t flags() const noexcept {

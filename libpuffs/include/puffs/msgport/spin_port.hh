@@ -7,6 +7,7 @@
 // Ordering:   the lock orders everything; wakes happen inside it, because the port may be gone
 //             after (D5, B10). Who only polls msg::done() calls waitmsg before it destroys the
 //             port.
+//             A receipt function runs inside it too, because outside the message may be gone (M16).
 // Fairness:   a put wakes one sleeper, the one that has slept longest; who finds nothing sleeps on.
 // Blocks:     getport never; waits block the waiter.
 // Source:     DragonFly lwkt_msgport.c, lwkt_spin_*port (idea); differs: wake inside the lock.

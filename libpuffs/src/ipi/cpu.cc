@@ -42,15 +42,6 @@ void cpu::crit_exit_noyield() noexcept {
     --crit_count_;
 }
 
-bool cpu::take_local(request r) noexcept {
-    const auto bit = static_cast<std::uint8_t>(r);
-    if ((local_requests_ & bit) == 0) {
-        return false;
-    }
-    local_requests_ = static_cast<std::uint8_t>(local_requests_ & ~bit);
-    return true;
-}
-
 void cpu::serve_requests() noexcept {
     while (pending_.load(std::memory_order_relaxed) != 0) {
         ++crit_count_;
@@ -205,7 +196,7 @@ bool cpu::publish_asleep() noexcept {
     // that found this core awake and this core that found no request would miss each other.
     asleep_.store(true, std::memory_order_seq_cst);
     PUFFS_RACE_POINT("sleep: published");
-    if (pending_.load(std::memory_order_seq_cst) != 0 || local_requests_ != 0) {
+    if (pending_.load(std::memory_order_seq_cst) != 0 || resched_) {
         asleep_.store(false, std::memory_order_relaxed);
         return false;
     }

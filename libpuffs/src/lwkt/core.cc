@@ -58,8 +58,7 @@ bool core::turn() {
     bool any = has_requests();
     if (any) {
         serve_ipis();
-        static_cast<void>(take_local(ipi::request::timer));
-        static_cast<void>(take_local(ipi::request::resched));
+        static_cast<void>(take_resched());
     }
     any |= events_.poll();
     any |= !timers_.empty() && timers_.expire(now());
@@ -125,11 +124,7 @@ void core::ring_doorbell() noexcept {
 void core::serve_requests() noexcept {
     crit_enter();
     serve_ipis();
-    bool resched = take_local(ipi::request::resched);
-    if (take_local(ipi::request::timer)) {
-        impl_->budget_left = 0; // timers run in the loop
-        resched = true;
-    }
+    const bool resched = take_resched();
     thread* td = running_.load(std::memory_order_relaxed);
     if (resched && td != nullptr && (td->flags_ & td_runq) != 0) {
         sched::keep_turn(*this, *td);

@@ -20,7 +20,7 @@ void sched::enqueue(core& c, thread& td) noexcept {
     push_tail(c, td);
     const thread* running = c.running_.load(std::memory_order_relaxed);
     if (running != nullptr && td.priority_ > running->priority_) {
-        c.post_local(ipi::request::resched);
+        c.post_resched();
     }
 }
 
@@ -102,14 +102,10 @@ thread* sched::pick(core& c) noexcept {
     return next;
 }
 
-// Serves what is pending. A timer request sends the core to its loop, where timers run; a wish to reschedule is
-// fulfilled by the switch that follows.
+// Serves what is pending. A wish to reschedule is fulfilled by the switch that follows.
 void sched::poll(core& c) noexcept {
     c.serve_ipis();
-    static_cast<void>(c.take_local(ipi::request::resched));
-    if (c.take_local(ipi::request::timer)) {
-        of(c).budget_left = 0;
-    }
+    static_cast<void>(c.take_resched());
 }
 
 // Always inlined: a frame between the jump and the thread costs a mispredicted return (stack_switch.hh).

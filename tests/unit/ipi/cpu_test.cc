@@ -79,15 +79,13 @@ TEST_F(cpu_test, leaving_a_section_that_was_not_entered_panics) {
 }
 
 // spec: T4
-TEST_F(cpu_test, own_requests_are_seen_by_the_next_poll_and_taken_once) {
+TEST_F(cpu_test, its_own_request_is_seen_by_the_next_poll_and_taken_once) {
     EXPECT_FALSE(a.has_requests());
-    a.post_local(ipi::request::timer);
-    a.post_local(ipi::request::resched);
+    a.post_resched();
+    a.post_resched();
     EXPECT_TRUE(a.has_requests());
-    EXPECT_TRUE(a.take_local(ipi::request::timer));
-    EXPECT_FALSE(a.take_local(ipi::request::timer));
-    EXPECT_TRUE(a.has_requests());
-    EXPECT_TRUE(a.take_local(ipi::request::resched));
+    EXPECT_TRUE(a.take_resched());
+    EXPECT_FALSE(a.take_resched());
     EXPECT_FALSE(a.has_requests());
 }
 
@@ -144,9 +142,9 @@ TEST_F(cpu_test, a_core_with_something_pending_does_not_go_to_sleep) {
     as(b, [&] { EXPECT_FALSE(b.publish_asleep()); });
     EXPECT_FALSE(b.is_asleep());
     serve(b);
-    b.post_local(ipi::request::timer);
+    b.post_resched();
     as(b, [&] { EXPECT_FALSE(b.publish_asleep()); });
-    EXPECT_TRUE(b.take_local(ipi::request::timer));
+    EXPECT_TRUE(b.take_resched());
     as(b, [&] { EXPECT_TRUE(b.publish_asleep()); });
 }
 

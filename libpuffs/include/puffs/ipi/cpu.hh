@@ -32,6 +32,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <utility>
 
 namespace puffs::ipi {
 
@@ -49,9 +50,6 @@ struct counters {
         c.store(c.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
 };
-
-// What the owner polls for besides IPIs (spec T4); plain bits because only the owner sets them.
-enum class request : std::uint8_t { timer = 1, resched = 2 };
 
 class cpu {
   public:
@@ -95,10 +93,12 @@ class cpu {
 
     // True when serve() would do something. Owner; two loads.
     [[nodiscard]] bool has_requests() const noexcept {
-        return pending_.load(std::memory_order_relaxed) != 0 || local_requests_ != 0;
+        return pending_.load(std::memory_order_relaxed) != 0 || resched_;
     }
-    void post_local(request r) noexcept { local_requests_ |= static_cast<std::uint8_t>(r); }
-    [[nodiscard]] bool take_local(request r) noexcept;
+    // The next poll looks whether another thread should run: RESCHED of spec T4, by the owner for itself. There is no
+    // TIMER: the loop expires timers, to which a core comes back after a bounded number of switches.
+    void post_resched() noexcept { resched_ = true; }
+    [[nodiscard]] bool take_resched() noexcept { return std::exchange(resched_, false); }
 
     // Serves the pending word until it is empty: registered handlers lowest first, mailbox, rings
     // (spec I7, Q7). Owner, crit count above 0. Handlers run with intr_nest raised and must not
@@ -168,7 +168,7 @@ class cpu {
     // owned by this cpu
     int crit_count_ = 0;
     int intr_nest_ = 0;
-    std::uint8_t local_requests_ = 0;
+    bool resched_ = false;
     std::uint32_t unserved_ = 0; // taken from pending_, not served yet; nested passes go on with it
     std::uint32_t running_ = 0;  // registered handlers in progress
     std::uint64_t sources_[limits::cores / 64]{}; // taken from ring_sources_, ring not found empty

@@ -32,8 +32,8 @@ class waiter {
     virtual void disarm() noexcept = 0;
     virtual void sleep(sleep_flags flags) noexcept = 0;
     virtual void wake() noexcept = 0;
-    // EINTR or ERESTART if an important, unmasked signal is pending for this waiter, else 0 (spec
-    // T10).
+    // What an interrupted wait answers if an important, unmasked signal is pending for this waiter, else 0 (spec T10):
+    // a light thread says EINTR, an ordinary one is never interrupted. Ports pass on any errno (ERESTART, P11).
     [[nodiscard]] virtual int pending_signal() const noexcept = 0;
     // The core it runs on, no_core for an ordinary thread. A hint unless the caller runs on that
     // core.

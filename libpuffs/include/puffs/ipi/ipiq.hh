@@ -3,14 +3,15 @@
 // Units:      slots of 32 bytes {function, pointer, integer}; limits::ipiq_slots of them, a power
 //             of two.
 // Full:       push() returns false and changes nothing. The policy for a full ring (kick, serve
-//             own, wait; or refuse) is in send.hh.
+//             own, wait; or refuse) is in send.hh; what must not wait goes another way (post_from_thread).
 // Ownership:  what the pointer refers to belongs to the ring until its function runs, then to that
 //             function.
-// Threading:  push, room: the sending core only. pop_begin, pop_end, empty: the receiving core
+// Threading:  push, used, windex: the sending core only. take, finish, empty: the receiving core
 //             only. finished: any.
-// Ordering:   release store of windex pairs with the acquire load in pop_begin; release store of
-//             xindex (after the function returned) pairs with the acquire load in finished (spec
-//             Q2).
+// Ordering:   release store of windex in push pairs with the acquire loads in take and empty: what was written before
+//             the push is visible to the function. Release store of rindex in take pairs with the acquire loads in
+//             push and used: a slot is not overwritten before it was read. Release store of xindex in finish, after the
+//             function returned, pairs with the acquire load in finished (spec Q2).
 // Invariant:  xindex <= rindex <= windex, windex - rindex < slots (spec V24); indices count up and
 //             wrap at 2^64.
 // Errors:     none. Misuse asserts.

@@ -65,7 +65,7 @@ void prepare(switch_context& to, stack& s, void (*entry)(void*), void* arg);
 // adopt_os_stack - makes `ctx` stand for the stack that the operating system gave the calling
 // thread.
 void adopt_os_stack(switch_context& ctx);
-// switch_stacks - saves the running stack in `from` and goes on in `to`. `to_dies`: the running
+// switch_stacks - saves the running stack in `from` and goes on in `to`. `from_dies`: the running
 // stack never runs again.
 void switch_stacks(switch_context& from, switch_context& to, bool from_dies = false) noexcept;
 // sanitizer bookkeeping of a stack that will not run again

@@ -6,8 +6,8 @@
 // Threading:  see each kind: thread_port.hh, core_port.hh, spin_port.hh, simple_ports.hh.
 // Blocks:     waitport, waitmsg and domsg block the calling waiter (light thread or ordinary
 //             thread), never a core.
-// Errors:     positive errno as the message's error; eintr or erestart only where the caller asked
-//             for PCATCH.
+// Errors:     positive errno as the message's error; what waiter::pending_signal says (eintr) only where
+//             the caller asked for PCATCH.
 // Source:     DragonFly lwkt_msgport.c (ideas), spec section 1.
 #pragma once
 
@@ -26,7 +26,7 @@ class port {
     [[nodiscard]] const char* name() const noexcept { return name_; }
 
     // putport - takes `m` over (returns easync) or completes it now (returns its error). Caller:
-    // beginmsg only.
+    // sendmsg_start, domsg and forwardmsg only, which give the error as a reply.
     virtual int putport(msg& m);
     // putport_oncpu - as putport; the caller promises to run on the port's core (P5).
     virtual int putport_oncpu(msg& m);

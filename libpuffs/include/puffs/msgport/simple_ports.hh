@@ -1,8 +1,8 @@
 // msgport/simple_ports.hh - ports without a queue: reply sinks and inline executors.
 //
-//   replyonly_null_port   replies set DONE and REPLY, nothing else: for embedded, polled messages
-//   (D9) replyonly_port        replies go to a function: message sink (D10) putonly_port
-//   puts go to a function: inline executor or redirector (D11, H6)
+//   replyonly_null_port   replies set DONE and REPLY, nothing else: for embedded, polled messages (D9)
+//   replyonly_port        replies go to a function: message sink (D10)
+//   putonly_port          puts go to a function: inline executor or redirector (D11, H6)
 //
 // Threading:  as their functions; the ports hold no state.
 // Errors:     every other call panics.

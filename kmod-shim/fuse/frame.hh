@@ -17,6 +17,7 @@
 
 #include "fuse/decode.hh"
 #include "fuse/wire.hh"
+#include "puffs/base/bump.hh"
 #include "puffs/base/clock.hh"
 #include "puffs/kmod/park.hh"
 
@@ -91,9 +92,6 @@ class channel {
     void count_lost_interrupt() noexcept { bump(stats_.interrupts_lost); }
 
   protected:
-    static void bump(std::atomic<std::uint64_t>& c) noexcept {
-        c.store(c.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    }
     void frame_leaves() noexcept {
         bump(stats_.requests);
         out_.store(out_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);

@@ -1,10 +1,8 @@
 // The life of a mount: its status, the death of its server, unmounting (U9-U13).
 #include "mount_state.hh"
 #include "puffs/base/assert.hh"
-#include "puffs/base/spinlock.hh"
-#include "puffs/base/waiter.hh"
 #include "puffs/ipi/send.hh"
-#include "puffs/lwkt/sched.hh"
+#include "puffs/lwkt/run_on.hh"
 
 namespace puffs::kmod {
 
@@ -56,50 +54,11 @@ void puffs_mount::detach() noexcept {
     impl_->peer.store(nullptr, std::memory_order_release);
 }
 
-namespace {
-
-// What an ordinary thread waits for while a light thread does it.
-template <class F>
-struct visit {
-    F f;
-    waiter& who;
-    spinlock mu;
-    bool over PUFFS_GUARDED_BY(mu) = false;
-
-    bool is_over() {
-        const spin_guard guard(mu);
-        return over;
-    }
-    static void run(void* self) {
-        auto& v = *static_cast<visit*>(self);
-        v.f();
-        const ipi::crit_section crit;
-        // Inside the lock: the one who waits takes this away with it as soon as it knows.
-        const spin_guard guard(v.mu);
-        v.over = true;
-        v.who.wake();
-    }
-};
-
-template <class F>
-void run_on_a_core(lwkt::core& c, F f) {
-    visit<F> v{std::move(f), waiter::current(), {}};
-    lwkt::create_on(c, visit<F>::run, &v, "puffs_visit");
-    for (;;) {
-        v.who.arm();
-        if (v.is_over()) {
-            break;
-        }
-        v.who.sleep(sleep_flags::none);
-    }
-    v.who.disarm();
-}
-
-} // namespace
-
 void puffs_mount::userdead() {
     if (ipi::cpu::current_or_null() == nullptr) {
-        run_on_a_core(static_cast<lwkt::core&>(impl_->domain.at(0)), [this] { userdead(); });
+        lwkt::run_on(
+            static_cast<lwkt::core&>(impl_->domain.at(0)), [this] { userdead(); },
+            "puffs_userdead");
         return;
     }
     PUFFS_ASSERT(ipi::cpu::current().intr_nest() == 0,
@@ -159,7 +118,8 @@ result<void> puffs_mount::unmount(bool force) {
 
 void puffs_mount::close() {
     if (ipi::cpu::current_or_null() == nullptr) {
-        run_on_a_core(static_cast<lwkt::core&>(impl_->domain.at(0)), [this] { close(); });
+        lwkt::run_on(
+            static_cast<lwkt::core&>(impl_->domain.at(0)), [this] { close(); }, "puffs_close");
         return;
     }
     userdead();

@@ -11,6 +11,7 @@
 // Source:     NetBSD puffs_msgif.c (idea); differs: no lock, the seed's mount lock and park locks are the core.
 #pragma once
 
+#include "puffs/base/bump.hh"
 #include "puffs/base/limits.hh"
 #include "puffs/kmod/msgif.hh"
 
@@ -138,9 +139,6 @@ class alignas(limits::cacheline_bytes) shard {
                            "a park is touched on a core that is not its home");
         PUFFS_DEBUG_ASSERT(p.refs_ > 0, "a park is used after it was freed");
         static_cast<void>(p);
-    }
-    void bump(std::atomic<std::uint64_t>& c) noexcept {
-        c.store(c.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
 
     // constant after construction

@@ -1,8 +1,10 @@
 #include "puffs/ipi/cpu.hh"
 
+#include "puffs/base/bump.hh"
 #include "puffs/base/race_point.hh"
 #include "puffs/ipi/domain.hh"
 #include "puffs/ipi/send.hh"
+#include "run_handler.hh"
 
 #include <bit>
 
@@ -59,14 +61,6 @@ void cpu::serve_ipis() noexcept {
     }
 }
 
-template <class F>
-void cpu::run_handler(F&& f) noexcept {
-    PUFFS_ASSERT(intr_nest_ < limits::ipi_nesting, "IPI handlers nested too deeply");
-    ++intr_nest_;
-    f();
-    --intr_nest_;
-}
-
 void cpu::serve_pass() noexcept {
     PUFFS_RACE_POINT("serve: before the swap");
     unserved_ |= pending_.exchange(0, std::memory_order_acq_rel);
@@ -85,7 +79,7 @@ void cpu::serve_pass() noexcept {
         running_ |= bit;
         run_handler([&] { function(h.arg); });
         running_ &= ~bit;
-        stats_.bump(stats_.handled);
+        bump(stats_.handled);
         PUFFS_RACE_POINT("serve: handler returned");
     }
     if ((unserved_ & mailbox_bit) != 0) {
@@ -102,7 +96,7 @@ void cpu::serve_mailbox() noexcept {
     while (sync_message* const m = mailbox_.take()) {
         PUFFS_RACE_POINT("mailbox: taken");
         run_handler([&] { m->function(m->arg); });
-        stats_.bump(stats_.handled);
+        bump(stats_.handled);
         PUFFS_RACE_POINT("mailbox: run, not acknowledged");
         m->pending.fetch_sub(1, std::memory_order_release); // `m` may be gone
     }
@@ -126,7 +120,7 @@ void cpu::serve_rings() noexcept {
         } else {
             break;
         }
-        stats_.bump(stats_.handled);
+        bump(stats_.handled);
     }
     unserved_ &= ~rings_bit;
 }
@@ -216,13 +210,13 @@ bool cpu::kick() noexcept {
             PUFFS_RACE_POINT("kick: before the doorbell");
             ring_doorbell();
             if (self != nullptr) {
-                self->stats_.bump(self->stats_.kicks);
+                bump(self->stats_.kicks);
             }
             return true;
         }
     }
     if (self != nullptr) {
-        self->stats_.bump(self->stats_.avoided);
+        bump(self->stats_.avoided);
     }
     return false;
 }

@@ -1,6 +1,8 @@
 #include "puffs/ipi/send.hh"
 
+#include "puffs/base/bump.hh"
 #include "puffs/base/race_point.hh"
+#include "run_handler.hh"
 #include "wait_loop.hh"
 
 namespace puffs::ipi {
@@ -21,10 +23,8 @@ struct sender {
     // Runs a function on the calling core as if it had been sent there.
     template <class F>
     static void run_here(cpu& self, F&& f) noexcept {
-        PUFFS_ASSERT(self.intr_nest_ < limits::ipi_nesting, "IPI handlers nested too deeply");
-        ++self.intr_nest_;
-        f();
-        if (--self.intr_nest_ == 0 && self.unserved_ != 0) {
+        self.run_handler(f);
+        if (self.intr_nest_ == 0 && self.unserved_ != 0) {
             // Taken aside by the function, and no pass of this core is under way to run it.
             self.pending_.fetch_or(self.unserved_, std::memory_order_relaxed);
         }
@@ -32,7 +32,7 @@ struct sender {
 
     static void put(cpu& self, cpu& target, sync_message& m) noexcept {
         if (!target.mailbox_.try_put(m)) {
-            self.stats_.bump(self.stats_.mailbox_full);
+            bump(self.stats_.mailbox_full);
             wait_loop room(self, target.id_, wait_loop::waits_for::room,
                            "a free slot of its mailbox");
             do {
@@ -62,7 +62,7 @@ struct sender {
         if (q.used() <= half) {
             return;
         }
-        self.stats_.bump(self.stats_.ring_full);
+        bump(self.stats_.ring_full);
         target.kick();
         wait_loop room(self, target.id_, wait_loop::waits_for::room, "room in its ring");
         while (q.used() >= quarter) {

@@ -1,5 +1,7 @@
 #include "puffs/base/assert.hh"
 #include "puffs/base/log.hh"
+#include "puffs/base/spinlock.hh"
+#include "puffs/lwkt/run_on.hh"
 #include "sched_private.hh"
 
 #include <algorithm>
@@ -186,6 +188,47 @@ void create_on(core& target, thread::function entry, void* arg, std::string_view
     request->post.function = [](void* self, std::intptr_t) { creation::try_now(self); };
     request->post.arg = request.get();
     ipi::post_from_thread(target, request.release()->post);
+}
+
+namespace {
+
+// A function that an ordinary thread waits for.
+struct remote_call {
+    void (*const function)(void* arg);
+    void* const arg;
+    waiter& caller;
+    spinlock mu;
+    bool done PUFFS_GUARDED_BY(mu) = false;
+
+    bool is_done() {
+        const spin_guard guard(mu);
+        return done;
+    }
+    void run() {
+        function(arg);
+        const ipi::crit_section crit;
+        // Until the wake is done the caller cannot leave, and take this with it.
+        const spin_guard guard(mu);
+        done = true;
+        caller.wake();
+    }
+};
+
+} // namespace
+
+void run_on(core& c, void (*function)(void* arg), void* arg, std::string_view name) {
+    PUFFS_ASSERT(ipi::cpu::current_or_null() == nullptr, "run_on is for ordinary threads");
+    remote_call call{function, arg, waiter::current(), {}};
+    create_on(
+        c, [](void* self) { static_cast<remote_call*>(self)->run(); }, &call, name);
+    for (;;) {
+        call.caller.arm();
+        if (call.is_done()) {
+            call.caller.disarm();
+            return;
+        }
+        call.caller.sleep(sleep_flags::none);
+    }
 }
 
 } // namespace puffs::lwkt

@@ -49,7 +49,7 @@ void mutex::lock() noexcept PUFFS_NO_TSA {
 
 // Takes the mutex after all, or leaves `s` among the sleepers.
 bool mutex::take_or_queue(sleeper& s) noexcept {
-    maybe_crit_section crit;
+    const ipi::maybe_crit_section crit;
     spin_guard guard(mu_);
     std::uintptr_t holder = holder_.load(std::memory_order_relaxed);
     for (;;) {
@@ -77,7 +77,7 @@ void mutex::give_to(sleeper& s) noexcept {
 // Whether the mutex is the sleeper's. Whoever called or granted woke inside the lock: after a true it is done with this
 // mutex, which may die (K4).
 bool mutex::arrive(sleeper& s) noexcept {
-    maybe_crit_section crit;
+    const ipi::maybe_crit_section crit;
     spin_guard guard(mu_);
     if (s.state == turn::called) {
         if (holder_.load(std::memory_order_relaxed) == has_sleepers) {
@@ -119,7 +119,7 @@ void mutex::unlock() noexcept PUFFS_NO_TSA {
         return;
     }
     PUFFS_RACE_POINT("lwkt.mutex.contended");
-    maybe_crit_section crit;
+    const ipi::maybe_crit_section crit;
     spin_guard guard(mu_);
     sleeper& first = sleepers_.front();
     if (first.state == turn::beaten || left_free_ == limits::mutex_overtakings) {

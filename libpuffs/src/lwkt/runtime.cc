@@ -2,11 +2,9 @@
 
 #include "puffs/base/assert.hh"
 #include "puffs/base/clock.hh"
-#include "puffs/base/spinlock.hh"
-#include "puffs/base/waiter.hh"
 #include "puffs/ipi/domain.hh"
 #include "puffs/lwkt/offload.hh"
-#include "puffs/lwkt/sched.hh"
+#include "puffs/lwkt/run_on.hh"
 
 #include <algorithm>
 #include <latch>
@@ -38,27 +36,6 @@ int pin_self(int cpu) {
     CPU_SET(static_cast<unsigned>(cpu), &set);
     return ::pthread_setaffinity_np(::pthread_self(), sizeof set, &set);
 }
-
-// A call that an ordinary thread waits for.
-struct remote_call {
-    std::function<void()> f;
-    waiter& caller;
-    spinlock mu;
-    bool done PUFFS_GUARDED_BY(mu) = false;
-
-    bool is_done() {
-        spin_guard guard(mu);
-        return done;
-    }
-    void run() {
-        f();
-        ipi::crit_section crit;
-        spin_guard guard(
-            mu); // the caller cannot leave, and take this with it, before the wake is done
-        done = true;
-        caller.wake();
-    }
-};
 
 } // namespace
 
@@ -189,17 +166,7 @@ const offload_pool& runtime::offload_threads() const noexcept {
 void runtime::run_on(core_id id, std::function<void()> f) {
     PUFFS_ASSERT(ipi::cpu::current_or_null() == nullptr, "run_on is for ordinary threads");
     PUFFS_ASSERT(!impl_->threads.empty(), "run_on needs running cores");
-    remote_call call{std::move(f), waiter::current(), {}};
-    create_on(
-        at(id), [](void* arg) { static_cast<remote_call*>(arg)->run(); }, &call, "run_on");
-    for (;;) {
-        call.caller.arm();
-        if (call.is_done()) {
-            call.caller.disarm();
-            return;
-        }
-        call.caller.sleep(sleep_flags::none);
-    }
+    lwkt::run_on(at(id), f, "run_on");
 }
 
 } // namespace puffs::lwkt

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "puffs/base/assert.hh"
+#include "puffs/base/bump.hh"
 #include "puffs/lwkt/core.hh"
 #include "puffs/lwkt/sched.hh"
 #include "puffs/lwkt/thread.hh"
@@ -171,30 +172,5 @@ struct sched {
 inline core& this_core() noexcept {
     return static_cast<core&>(*ipi::cpu::current_or_null());
 }
-
-// Owner writes, others read (T15).
-inline void bump(std::atomic<std::uint64_t>& counter) noexcept {
-    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-}
-
-// A critical section where the caller may also be an ordinary thread, which needs none.
-class maybe_crit_section {
-  public:
-    maybe_crit_section() noexcept : on_core_(ipi::cpu::current_or_null() != nullptr) {
-        if (on_core_) {
-            ipi::cpu::current().crit_enter();
-        }
-    }
-    ~maybe_crit_section() {
-        if (on_core_) {
-            ipi::cpu::current().crit_exit();
-        }
-    }
-    maybe_crit_section(const maybe_crit_section&) = delete;
-    maybe_crit_section& operator=(const maybe_crit_section&) = delete;
-
-  private:
-    const bool on_core_;
-};
 
 } // namespace puffs::lwkt

@@ -51,7 +51,7 @@ int wait_queue::block(std::uint64_t& generation, sleep_flags flags) {
 }
 
 void wait_queue::signal(int count) {
-    maybe_crit_section crit;
+    const ipi::maybe_crit_section crit;
     PUFFS_RACE_POINT("lwkt.signal.enter");
     {
         spin_guard guard(mu_);
@@ -70,7 +70,7 @@ void wait_queue::signal(int count) {
 }
 
 unsigned wait_queue::waiting() const noexcept {
-    maybe_crit_section crit;
+    const ipi::maybe_crit_section crit;
     spin_guard guard(mu_);
     return count_;
 }

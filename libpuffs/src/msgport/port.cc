@@ -3,7 +3,6 @@
 #include "port_access.hh"
 
 #include <cstdio>
-#include <optional>
 
 namespace puffs::msgport {
 namespace {
@@ -128,10 +127,7 @@ void forwardmsg(port& target, msg& m) {
 }
 
 void abortmsg(msg& m) {
-    std::optional<ipi::crit_section> crit;
-    if (ipi::cpu::current_or_null() != nullptr) {
-        crit.emplace();
-    }
+    const ipi::maybe_crit_section crit;
     if (port_access::has(m, msg_abortable) && !port_access::has(m, msg_done | msg_reply)) {
         port_access::abort(m);
     }

@@ -12,25 +12,16 @@ namespace {
 // held by this core.
 class PUFFS_SCOPED_CAPABILITY port_guard {
   public:
-    explicit port_guard(spinlock& l) noexcept PUFFS_ACQUIRE(l)
-        : cpu_(ipi::cpu::current_or_null()), lock_(l) {
-        if (cpu_ != nullptr) {
-            cpu_->crit_enter();
-        }
+    explicit port_guard(spinlock& l) noexcept PUFFS_ACQUIRE(l) : lock_(l) {
         PUFFS_RACE_POINT("spin port: before the lock");
         lock_.lock();
     }
-    ~port_guard() PUFFS_RELEASE() {
-        lock_.unlock();
-        if (cpu_ != nullptr) {
-            cpu_->crit_exit(); // no switch since the constructor: still this cpu
-        }
-    }
+    ~port_guard() PUFFS_RELEASE() { lock_.unlock(); }
     port_guard(const port_guard&) = delete;
     port_guard& operator=(const port_guard&) = delete;
 
   private:
-    ipi::cpu* const cpu_;
+    const ipi::maybe_crit_section crit_; // left after the lock
     spinlock& lock_;
 };
 

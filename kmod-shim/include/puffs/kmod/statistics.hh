@@ -14,6 +14,7 @@
 // Ordering:   relaxed: nothing else is concluded from a count.
 #pragma once
 
+#include "puffs/base/bump.hh"
 #include "puffs/base/histogram.hh"
 #include "puffs/base/ticks.hh"
 #include "puffs/msg/request.hh"
@@ -77,10 +78,6 @@ class operation_statistics {
     }
 
   private:
-    static void bump(std::atomic<std::uint64_t>& c) noexcept {
-        c.store(c.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    }
-
     std::array<operation_counts, kinds_count> counts_;
     std::unique_ptr<operation_times[]> times_; // constant once requests flow
 };

@@ -10,6 +10,8 @@
 // Source:     HdrHistogram (idea). Its libraries expect either one thread, or pay a locked instruction a value.
 #pragma once
 
+#include "puffs/base/bump.hh"
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -26,8 +28,7 @@ class histogram {
     static constexpr std::size_t buckets_count = 128;
 
     void add(std::uint64_t value) noexcept {
-        auto& bucket = counts_[bucket_of(value)];
-        bucket.store(bucket.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        bump(counts_[bucket_of(value)]);
         if (value > max_.load(std::memory_order_relaxed)) {
             max_.store(value, std::memory_order_relaxed);
         }

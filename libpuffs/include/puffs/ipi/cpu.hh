@@ -46,9 +46,6 @@ struct counters {
     std::atomic<std::uint64_t> mailbox_full{0}; // I15
     std::atomic<std::uint64_t> ring_full{0};    // Q3
     std::atomic<std::uint64_t> handled{0};      // functions run for other cores
-    void bump(std::atomic<std::uint64_t>& c) noexcept {
-        c.store(c.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    }
 };
 
 class cpu {
@@ -150,7 +147,7 @@ class cpu {
         core_id source;
     };
     template <class F>
-    void run_handler(F&& f) noexcept; // with intr_nest raised (Q8)
+    void run_handler(F&& f) noexcept; // with intr_nest raised (Q8); ipi/run_handler.hh
     void serve_pass() noexcept;
     void serve_mailbox() noexcept;
     void serve_rings() noexcept;
@@ -190,7 +187,7 @@ class cpu {
     mailbox mailbox_;
 };
 
-// A critical section of the current cpu, for a scope.
+// A critical section of the current cpu, for a scope; maybe_crit_section below where there may be none.
 class crit_section {
   public:
     crit_section() noexcept { cpu::current().crit_enter(); }
@@ -198,6 +195,26 @@ class crit_section {
     ~crit_section() { cpu::current_->crit_exit(); }
     crit_section(const crit_section&) = delete;
     crit_section& operator=(const crit_section&) = delete;
+};
+
+// A critical section where the caller may also be an ordinary thread, which needs none.
+class maybe_crit_section {
+  public:
+    maybe_crit_section() noexcept : on_core_(cpu::current_or_null() != nullptr) {
+        if (on_core_) {
+            cpu::current().crit_enter();
+        }
+    }
+    ~maybe_crit_section() {
+        if (on_core_) {
+            cpu::current().crit_exit();
+        }
+    }
+    maybe_crit_section(const maybe_crit_section&) = delete;
+    maybe_crit_section& operator=(const maybe_crit_section&) = delete;
+
+  private:
+    const bool on_core_;
 };
 
 } // namespace puffs::ipi

@@ -11,7 +11,7 @@ namespace {
 
 // Without init_flag::max_pages a request has at most this many (FUSE_DEFAULT_MAX_PAGES_PER_REQ).
 constexpr std::uint32_t default_max_pages = 32;
-constexpr std::uint32_t ns_per_s = 1'000'000'000;
+constexpr std::uint32_t time_gran_ns = 1; // of timestamps
 
 constexpr std::array<std::string_view, 43> names{
     "async_read",
@@ -61,27 +61,21 @@ constexpr std::array<std::string_view, 43> names{
 
 std::uint64_t flags_asked(const init_options& o) {
     namespace f = wire::init_flag;
-    // What the framework itself wants, whatever the options say: to hear of all 64 flags, to say how
-    // many pages a request may have, and to be told what notifications can do.
-    std::uint64_t flags = f::init_ext | f::max_pages | f::has_expire_only | f::has_resend;
+    // What the framework itself wants, whatever the options say: to hear of all 64 flags, to say how many pages a
+    // request may have, to answer ENOSYS to OPEN and OPENDIR where none is needed, to be told an abort from an unmount,
+    // and shared mappings of files opened with direct_io.
+    std::uint64_t flags = f::init_ext | f::max_pages | f::no_open_support | f::no_opendir_support |
+                          f::abort_error | f::direct_io_allow_mmap;
     const auto ask = [&flags](bool wanted, std::uint64_t bits) { flags |= wanted ? bits : 0; };
     ask(o.async_read, f::async_read);
     ask(o.async_dio, f::async_dio);
     ask(o.parallel_dirops, f::parallel_dirops);
-    ask(o.atomic_o_trunc, f::atomic_o_trunc);
-    ask(o.export_support, f::export_support);
     ask(o.big_writes, f::big_writes);
     ask(o.writeback_cache, f::writeback_cache);
     // The umask must not be applied before a default access list is seen.
     ask(o.posix_acl, f::posix_acl | f::dont_mask | f::setxattr_ext);
     ask(o.handle_killpriv_v2, f::handle_killpriv_v2);
     ask(o.cache_symlinks, f::cache_symlinks);
-    ask(o.no_open, f::no_open_support);
-    ask(o.no_opendir, f::no_opendir_support);
-    ask(o.direct_io_mmap, f::direct_io_allow_mmap);
-    ask(o.posix_locks, f::posix_locks);
-    ask(o.flock_locks, f::flock_locks);
-    ask(o.abort_error, f::abort_error);
     ask(o.io_uring, f::over_io_uring);
     ask(o.readdirplus != readdirplus_use::never, f::do_readdirplus);
     ask(o.readdirplus == readdirplus_use::automatic, f::readdirplus_auto);
@@ -142,7 +136,7 @@ wire::init_out reply_of(const init_grant& g, const init_options& asked) {
             ? asked.congestion_threshold
             : static_cast<std::uint16_t>((asked.max_background * 3U + 3U) / 4U);
     out.max_write = g.max_write_bytes;
-    out.time_gran = asked.time_gran_ns;
+    out.time_gran = time_gran_ns;
     out.max_pages = static_cast<std::uint16_t>(g.max_pages);
     return out;
 }
@@ -166,10 +160,6 @@ std::optional<std::string> problem_of(const init_options& asked) {
     if (asked.congestion_threshold > asked.max_background) {
         return fmt::format("congestion_threshold={}: must not be above max_background={}",
                            asked.congestion_threshold, asked.max_background);
-    }
-    if (asked.time_gran_ns == 0 || asked.time_gran_ns > ns_per_s) {
-        return fmt::format("time_gran={}: must be between 1 and {} ns", asked.time_gran_ns,
-                           ns_per_s);
     }
     return std::nullopt;
 }

@@ -40,24 +40,15 @@ struct init_options {
     std::uint32_t max_readahead_bytes = limits::payload_bytes; // the kernel's own limit holds too
     std::uint16_t max_background = 64;      // requests that nobody waits for, in flight at once
     std::uint16_t congestion_threshold = 0; // of those, when the kernel slows down; 0: 3 quarters
-    std::uint32_t time_gran_ns = 1;         // of timestamps; 1 to 10^9
 
     bool async_read = true;          // several reads of one open file at once
     bool async_dio = true;           // the same for O_DIRECT
     bool parallel_dirops = true;     // several lookups and readdirs in one directory at once
-    bool atomic_o_trunc = false;     // OPEN truncates; otherwise a SETATTR of the size does
-    bool export_support = false;     // LOOKUP of "." and ".." for nodes that the kernel forgot
     bool big_writes = true;          // writes of more than a page
     bool writeback_cache = false;    // the kernel delays writes and keeps mtime and size itself
     bool posix_acl = false;          // the server keeps access lists in extended attributes
     bool handle_killpriv_v2 = false; // the server drops set-id bits on write, truncate and chown
     bool cache_symlinks = true;      // targets are kept like pages
-    bool no_open = true;             // ENOSYS to OPEN means that no file needs one
-    bool no_opendir = true;          // the same for OPENDIR
-    bool direct_io_mmap = true;      // shared mappings of files opened with direct_io
-    bool posix_locks = false;        // the server keeps record locks; otherwise the kernel does
-    bool flock_locks = false;        // the same for flock(2)
-    bool abort_error = true;         // after an abort the device says ECONNABORTED, not ENODEV
     bool io_uring = false;           // FUSE over io_uring
     readdirplus_use readdirplus = readdirplus_use::automatic;
     page_inval invalidation = page_inval::automatic;

@@ -36,6 +36,16 @@ TEST(init, grants_what_is_both_offered_and_asked) {
     EXPECT_EQ(g->reply.flags2, static_cast<std::uint32_t>(g->granted >> 32));
 }
 
+// What nothing here serves: locks of the server, LOOKUP of "..", OPEN that truncates, notifications.
+TEST(init, never_asks_for_what_it_could_not_keep) {
+    const auto g = negotiate(offer_of(45, everything), {});
+    ASSERT_TRUE(g);
+    EXPECT_EQ(g->asked & (f::posix_locks | f::flock_locks | f::export_support | f::atomic_o_trunc |
+                          f::has_resend | f::has_expire_only),
+              0U);
+    EXPECT_TRUE(g->has(f::no_open_support | f::no_opendir_support | f::abort_error));
+}
+
 TEST(init, high_flags_count_only_with_init_ext) {
     const auto g = negotiate(offer_of(35, everything & ~f::init_ext), {});
     ASSERT_TRUE(g);
@@ -169,9 +179,6 @@ TEST(init, options_out_of_range_are_named) {
                 HasSubstr("max_background=0"));
     EXPECT_THAT(problem([](init_options& o) { o.congestion_threshold = 65; }),
                 HasSubstr("congestion_threshold=65"));
-    EXPECT_THAT(problem([](init_options& o) { o.time_gran_ns = 0; }), HasSubstr("time_gran=0"));
-    EXPECT_THAT(problem([](init_options& o) { o.time_gran_ns = 1'000'000'001; }),
-                HasSubstr("time_gran"));
 }
 
 TEST(init, flags_have_names) {

@@ -1,6 +1,7 @@
 #include "fuse/convert.hh"
 
 #include "fuse/wire_file.hh"
+#include "puffs/base/assert.hh"
 
 #include <array>
 #include <cerrno>
@@ -14,6 +15,8 @@ static_assert(wire::fopen::direct_io == msg::open_direct_io &&
               wire::fopen::stream == msg::open_stream &&
               wire::fopen::noflush == msg::open_noflush &&
               wire::fopen::parallel_direct_writes == msg::open_parallel_direct_writes);
+
+static_assert(wire::errno_max == msg::errno_max);
 
 wire::attr to_wire(const msg::attr& va) {
     wire::attr out{};
@@ -108,7 +111,8 @@ std::uint32_t set_bits_of(std::uint32_t fattr_bits) {
 
 int wire_errno(int rv, bool mount_running) {
     if (rv == ENXIO && !mount_running) return ENOTCONN;
-    return rv >= 0 && rv <= wire::errno_max ? rv : EIO;
+    PUFFS_ASSERT(rv >= 0 && rv <= wire::errno_max, "a request ended with no errno");
+    return rv;
 }
 
 } // namespace puffs::fuse

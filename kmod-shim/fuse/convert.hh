@@ -30,11 +30,11 @@ namespace puffs::fuse {
 // fattr bits to msg::set_bits; fh and lockowner have no counterpart.
 [[nodiscard]] std::uint32_t set_bits_of(std::uint32_t fattr_bits);
 
-// What the kernel gets for a park's rv, which is 0 or positive.
+// What the kernel gets for a park's rv, which is 0 or an errno that a caller can be told: anything else that a server
+// answers, msgif refuses (asserted here, because the kernel would refuse the reply).
 //   0                            0
 //   enxio, mount not running     enotconn: the server is gone (spec X4)
 //   1 to wire::errno_max         itself
-//   any other number             eio; the kernel would refuse the reply and the caller would hang
 [[nodiscard]] int wire_errno(int rv, bool mount_running);
 
 } // namespace puffs::fuse

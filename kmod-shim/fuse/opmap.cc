@@ -321,10 +321,6 @@ void opmap::implementation::park_ended(kmod::park& p, int rv, void* self) {
     frame& f = *static_cast<frame*>(p.owner);
     const bool running = im.mount.status() == kmod::mount_status::running;
     const int number = wire_errno(rv, running);
-    if (number == EIO && rv != EIO) {
-        PUFFS_LOG(err, "{}: the server's errno {} is none that the kernel takes: answering eio",
-                  f.op.row->name, rv);
-    }
     if (rv == ENXIO && !running) {
         // Nobody is left to reclaim what a CREATE made; the kernel never hears of it either.
         if (f.stage != series_stage::first) im.mount.forgotten(f.made, 1);

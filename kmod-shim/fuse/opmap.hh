@@ -9,8 +9,8 @@
 //             core. Completion runs on the same core.
 // Blocks:     handle() runs an in-process server's operation inline, and blocks its light thread when that blocks.
 // Errors:     malformed requests are answered EIO (or dropped where no reply is wanted) and logged;
-//             unknown ones ENOSYS; errnos outside 1..511 become EIO with a log line; enxio of a
-//             dead mount becomes ENOTCONN.
+//             unknown ones ENOSYS; enxio of a dead mount becomes ENOTCONN. Errnos of the server that
+//             no caller can be told have become eproto in msgif.
 // Source:     spec X1 to X7, fuse-map section 2. Refused replies: Linux fs/fuse/dev.c, fuse_dev_do_write. ENOENT: the
 //             request is gone, which it is only when the connection was aborted; any other errno: the reply was not
 //             fit, and the caller gets EIO. In neither case does the kernel forget a node or release a file of it. A

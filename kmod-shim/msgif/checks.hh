@@ -15,10 +15,6 @@
 
 namespace puffs::kmod {
 
-// Largest errno that may go back to a caller: larger ones mean something to Linux's VFS only, and FUSE refuses them
-// (fs/fuse/dev.c, fuse_dev_do_write).
-inline constexpr int errno_max = 511;
-
 struct refusal {
     int rv = 0;                 // what the caller gets
     int reported = 0;           // what the ERROR message to the server says

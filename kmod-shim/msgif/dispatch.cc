@@ -119,7 +119,7 @@ void shard::reply(park& p, const msg::request& r, std::span<const std::byte> out
         refuse(p, EPROTO, EINVAL, "a reply to another operation");
         return;
     }
-    if (rv < 0 || rv > errno_max) {
+    if (rv < 0 || rv > msg::errno_max) {
         refuse(p, EPROTO, EINVAL, "an error that is no errno");
         return;
     }

@@ -185,7 +185,7 @@ result<msg::frame> puffs_mount::getout(std::size_t maxsize, bool nonblock) {
 }
 
 void puffs_mount::releaseout(msg::delivery& handle, int status) {
-    PUFFS_ASSERT(status >= 0 && status <= error::max_number, "a frame is released with no errno");
+    PUFFS_ASSERT(status >= 0 && status <= msg::errno_max, "a frame is released with no errno");
     park& p = shard::park_of(handle);
     shard& s = impl_->of(p.home_);
     {

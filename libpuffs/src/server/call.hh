@@ -20,7 +20,6 @@ namespace puffs {
 inline constexpr int lookup_tries_max = 32; // of one name whose node is reclaimed each time: estale
 inline constexpr int lock_tries_max =
     64; // of names that change while their nodes are waited for: ebusy
-inline constexpr int errno_max = 511; // the largest that a caller can be told; above: eproto
 
 struct call {
     call(usermount& m, msg::request& r, const msg::payload& d) noexcept

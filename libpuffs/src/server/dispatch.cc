@@ -125,7 +125,7 @@ void usermount::run(call& c) noexcept {
         PUFFS_LOG(err, "{} on node {} threw: {}", operation_name(c.req.head), c.n ? c.n->id() : 0,
                   what_was_thrown());
     }
-    if (rv > errno_max) {
+    if (rv > msg::errno_max) {
         PUFFS_LOG(err, "{} on node {} answered errno {}, which no caller can be told: eproto",
                   operation_name(c.req.head), c.n ? c.n->id() : 0, rv);
         rv = EPROTO;

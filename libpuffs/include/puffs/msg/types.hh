@@ -183,6 +183,10 @@ struct fs_stats {
     std::uint32_t bsize = 4096, frsize = 4096, namemax = 255;
 };
 
+// The largest errno that a caller can be told: larger ones mean something to Linux's VFS only, and FUSE refuses them
+// (fs/fuse/dev.c, fuse_dev_do_write). Whoever gets another from a server turns it into eproto.
+inline constexpr int errno_max = 511;
+
 // What open answers.
 enum open_bits : std::uint32_t {
     open_direct_io = 1,

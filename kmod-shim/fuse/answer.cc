@@ -21,14 +21,6 @@ static_assert(sizeof(msg::dirent_head) == sizeof(wire::dirent) &&
 static_assert(msg::dirent_plus_bytes >= sizeof(wire::entry_out),
               "rewriting would overtake reading");
 
-static_assert(msg::open_direct_io == wire::fopen::direct_io &&
-              msg::open_keep_cache == wire::fopen::keep_cache &&
-              msg::open_nonseekable == wire::fopen::nonseekable &&
-              msg::open_cache_dir == wire::fopen::cache_dir &&
-              msg::open_stream == wire::fopen::stream &&
-              msg::open_noflush == wire::fopen::noflush &&
-              msg::open_parallel_direct_writes == wire::fopen::parallel_direct_writes);
-
 template <wire::Plain T>
 void put_fixed(frame& f, const T& value) {
     static_assert(sizeof(wire::entry_out) + sizeof(wire::open_out) <= frame::fixed_bytes_max);

@@ -200,15 +200,10 @@ void dev_channel::run_one() noexcept {
 // time, measured).
 void dev_channel::reply(frame& f) noexcept {
     auto& head = static_cast<dev_frame&>(f).head;
-    std::size_t head_bytes = sizeof(head.header);
-    std::size_t payload_bytes = 0;
-    if (f.error == 0) {
-        head_bytes += f.fixed_bytes;
-        payload_bytes = f.payload_bytes;
-    }
-    head.header = {.len = static_cast<std::uint32_t>(head_bytes + payload_bytes),
-                   .error = -f.error,
-                   .unique = f.op.header.unique};
+    const std::size_t fixed_bytes = f.error == 0 ? f.fixed_bytes : 0;
+    const std::size_t payload_bytes = f.error == 0 ? f.payload_bytes : 0;
+    const std::size_t head_bytes = sizeof(head.header) + fixed_bytes;
+    head.header = reply_head(f, f.error, fixed_bytes + payload_bytes);
     ssize_t written = 0;
     if (payload_bytes == 0) {
         written = ::write(fd_, &head, head_bytes);
@@ -234,9 +229,7 @@ void dev_channel::not_taken(frame& f, std::size_t length, int number) noexcept {
         PUFFS_LOG(err, "core {}: the kernel refused the reply to {} ({} bytes, {}); answering eio",
                   core_.id(), f.op.row != nullptr ? f.op.row->name : "?", length,
                   error(number).name());
-        wire::out_header& header = static_cast<dev_frame&>(f).head.header;
-        header.error = -EIO;
-        header.len = sizeof(header);
+        const wire::out_header header = reply_head(f, EIO, 0);
         static_cast<void>(!::write(fd_, &header, sizeof(header)));
     }
     map_.take_back(f);

@@ -68,6 +68,14 @@ struct frame {
     boost::intrusive::list_member_hook<> hook;
 };
 
+// The head of a reply to the frame's request: with an errno of the caller's (0: none), and so many bytes behind it.
+[[nodiscard]] inline wire::out_header reply_head(const frame& f, int number,
+                                                 std::size_t bytes_behind) noexcept {
+    return {.len = static_cast<std::uint32_t>(sizeof(wire::out_header) + bytes_behind),
+            .error = -number,
+            .unique = f.op.header.unique};
+}
+
 struct channel_counters { // the core writes, relaxed; any thread reads
     std::atomic<std::uint64_t> requests{0}, replies{0}, gone{0}, refused{0}, stalls{0}, waits{0};
     std::atomic<std::uint64_t> interrupts_lost{0}; // one for each core that had no room for it

@@ -228,9 +228,7 @@ void uring_channel::reply(frame& f) noexcept {
             std::memcpy(e.payload.data(), e.fixed.data(), e.fixed_bytes);
         }
     }
-    const wire::out_header head{.len = static_cast<std::uint32_t>(sizeof(head) + length),
-                                .error = -e.error,
-                                .unique = e.op.header.unique};
+    const wire::out_header head = reply_head(e, e.error, length);
     std::memcpy(e.header.in_out, &head, sizeof(head));
     e.header.ring_ent_in_out.payload_sz = static_cast<std::uint32_t>(length);
     bump(stats_.replies);

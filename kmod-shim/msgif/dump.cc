@@ -1,22 +1,11 @@
 // A listing of the parks of one core, for people (F7).
-#include "puffs/msg/types.hh"
+#include "puffs/msg/request.hh"
 #include "shard.hh"
 
 #include <fmt/format.h>
 #include <iterator>
 
 namespace puffs::kmod {
-
-namespace {
-
-const char* operation_of(const msg::header& h) {
-    if ((h.opclass & msg::opclass_mask) == static_cast<std::uint32_t>(msg::opclass::vfs)) {
-        return msg::name_of(static_cast<msg::vfs_op>(h.optype));
-    }
-    return msg::name_of(static_cast<msg::vn_op>(h.optype));
-}
-
-} // namespace
 
 const char* shard::state_of(const park& p) noexcept {
     if ((p.flags_ & park_onqueue1) != 0) {
@@ -47,7 +36,7 @@ void shard::dump(std::string& out) const {
                        "core {} slot {} {}{} id {:#x} {} node {:#x} pid {} refs {} age {:.0f} us\n",
                        home_, p.slot_, state_of(p),
                        (p.flags_ & park_waitergone) != 0 ? " (waiter gone)" : "", p.req_.head.id,
-                       operation_of(p.req_.head), static_cast<std::uint64_t>(p.req_.head.node),
+                       msg::name_of(p.req_.head), static_cast<std::uint64_t>(p.req_.head.node),
                        p.req_.head.who.pid, p.refs_, static_cast<double>(age) * us_per_tick);
     }
 }

@@ -1,4 +1,4 @@
-#include "puffs/msg/types.hh"
+#include "puffs/msg/request.hh"
 
 #include <array>
 #include <cstddef>
@@ -34,6 +34,12 @@ const char* name_of(vn_op op) {
 const char* name_of(vfs_op op) {
     const auto i = static_cast<std::size_t>(op);
     return i < vfs_names.size() && i != 0 ? vfs_names[i] : "unknown";
+}
+
+const char* name_of(const header& h) {
+    return (h.opclass & opclass_mask) == static_cast<std::uint32_t>(opclass::vfs)
+               ? name_of(static_cast<vfs_op>(h.optype))
+               : name_of(static_cast<vn_op>(h.optype));
 }
 
 } // namespace puffs::msg

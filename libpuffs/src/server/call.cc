@@ -11,8 +11,8 @@
 namespace puffs {
 
 std::unexpected<error> nonsense(const call& c, const char* what) {
-    PUFFS_LOG(err, "{} on node {}: {}: answering eproto",
-              msg::name_of(static_cast<msg::vn_op>(c.req.head.optype)), c.n ? c.n->id() : 0, what);
+    PUFFS_LOG(err, "{} on node {}: {}: answering eproto", msg::name_of(c.req.head),
+              c.n ? c.n->id() : 0, what);
     return fail(EPROTO);
 }
 
@@ -83,26 +83,6 @@ msg::ttl call::ttl_of(std::chrono::nanoseconds d) noexcept {
     return {static_cast<std::uint64_t>(s.count()), static_cast<std::uint32_t>((d - s).count())};
 }
 
-namespace {
-
-bool is_type(vtype t) {
-    switch (t) {
-    case vtype::fifo:
-    case vtype::chr:
-    case vtype::dir:
-    case vtype::blk:
-    case vtype::reg:
-    case vtype::lnk:
-    case vtype::sock:
-        return true;
-    case vtype::none:
-        break;
-    }
-    return false;
-}
-
-} // namespace
-
 result<void> call::complete(node& node_, attr& va) const {
     constexpr std::uint32_t type_bits = mode_of(static_cast<vtype>(0xf));
     const vtype known = node_.type();
@@ -110,7 +90,7 @@ result<void> call::complete(node& node_, attr& va) const {
         va.mode |= mode_of(known);
     }
     const vtype said = msg::vtype_of(va.mode);
-    if (!is_type(said)) {
+    if (!msg::is_node_type(said)) {
         return nonsense(*this, "the server says no type for the node");
     }
     if (known == vtype::none) {
@@ -151,7 +131,7 @@ result<call::entry> call::adopt(node& dir, const new_node& answer, node_table::e
     if (type == vtype::none && answer.va) {
         type = msg::vtype_of(answer.va->mode);
     }
-    if (type != vtype::none && !is_type(type)) {
+    if (type != vtype::none && !msg::is_node_type(type)) {
         return nonsense(*this, "the server answers an unknown type");
     }
     auto held = nodes().hold_id(answer.id, type, since);

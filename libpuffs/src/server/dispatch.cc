@@ -107,12 +107,6 @@ result<void> run_class(call& c) {
     return fail(EOPNOTSUPP);
 }
 
-const char* operation_name(const msg::header& h) {
-    return static_cast<msg::opclass>(h.opclass & msg::opclass_mask) == msg::opclass::vfs
-               ? msg::name_of(static_cast<msg::vfs_op>(h.optype))
-               : msg::name_of(static_cast<msg::vn_op>(h.optype));
-}
-
 } // namespace
 
 // The wall: whatever the server does, the request gets an errno that its caller can be told.
@@ -122,12 +116,12 @@ void usermount::run(call& c) noexcept {
         rv = errno_of(run_class(c));
     } catch (...) {
         rv = EIO;
-        PUFFS_LOG(err, "{} on node {} threw: {}", operation_name(c.req.head), c.n ? c.n->id() : 0,
+        PUFFS_LOG(err, "{} on node {} threw: {}", msg::name_of(c.req.head), c.n ? c.n->id() : 0,
                   what_was_thrown());
     }
     if (rv > msg::errno_max) {
         PUFFS_LOG(err, "{} on node {} answered errno {}, which no caller can be told: eproto",
-                  operation_name(c.req.head), c.n ? c.n->id() : 0, rv);
+                  msg::name_of(c.req.head), c.n ? c.n->id() : 0, rv);
         rv = EPROTO;
     }
     c.req.head.rv = rv;

@@ -8,12 +8,6 @@ namespace puffs {
 
 namespace {
 
-const char* operation_name(const msg::header& h) {
-    return static_cast<msg::opclass>(h.opclass & msg::opclass_mask) == msg::opclass::vfs
-               ? msg::name_of(static_cast<msg::vfs_op>(h.optype))
-               : msg::name_of(static_cast<msg::vn_op>(h.optype));
-}
-
 // How many bytes of `in` are the name that the operation is about.
 std::size_t name_bytes(const msg::request& req) {
     if (static_cast<msg::opclass>(req.head.opclass & msg::opclass_mask) != msg::opclass::vn) {
@@ -78,14 +72,14 @@ std::string name_of(const msg::request& req, const msg::payload& data) {
 void trace_request(const msg::request& req, const msg::payload& data) {
     const std::string name = name_of(req, data);
     PUFFS_LOG(info, "-> {:#x} {} node {}.{}{}{}{} pid {} uid {} gid {}", req.head.id,
-              operation_name(req.head), msg::slot_of(req.head.node),
+              msg::name_of(req.head), msg::slot_of(req.head.node),
               msg::generation_of(req.head.node), name.empty() ? "" : " '", name,
               name.empty() ? "" : "'", req.head.who.pid, req.head.who.uid, req.head.who.gid);
 }
 
 void trace_reply(const msg::request& req, std::size_t out_bytes, std::chrono::nanoseconds took) {
     const auto failed = error::from_peer(req.head.rv);
-    PUFFS_LOG(info, "<- {:#x} {} {} {} bytes {} us", req.head.id, operation_name(req.head),
+    PUFFS_LOG(info, "<- {:#x} {} {} {} bytes {} us", req.head.id, msg::name_of(req.head),
               failed ? failed->name() : "ok", out_bytes, took.count() / 1000);
 }
 

@@ -39,6 +39,9 @@ struct header {
     std::uint32_t lid = 0; // light thread that asked, for listings
 };
 
+// The operation's.
+[[nodiscard]] const char* name_of(const header& h);
+
 struct lookup_args {
     std::uint32_t name_bytes;
     newinfo made;

@@ -186,7 +186,7 @@ void opmap::implementation::forget(frame& f) {
 
 void opmap::implementation::reclaim(msg::cookie node, std::uint64_t nlookup, const msg::caller& who,
                                     bool cansleep) {
-    mount.forgotten(node, nlookup);
+    mount.reclaimed(node, nlookup);
     kmod::park* p = mount.msgmem_alloc(cansleep);
     if (p == nullptr) {
         PUFFS_LOG(err, "no park left: node {:#x} keeps {} lookup references", nodeid_of(node),
@@ -323,7 +323,7 @@ void opmap::implementation::park_ended(kmod::park& p, int rv, void* self) {
     const int number = wire_errno(rv, running);
     if (rv == ENXIO && !running) {
         // Nobody is left to reclaim what a CREATE made; the kernel never hears of it either.
-        if (f.stage != series_stage::first) im.mount.forgotten(f.made, 1);
+        if (f.stage != series_stage::first) im.mount.reclaimed(f.made, 1);
         im.finish_when_freed(f, f.stage == series_stage::remove_created ? f.error : number);
         return;
     }
@@ -362,7 +362,7 @@ void opmap::implementation::open_created(frame& f) {
 void opmap::implementation::remove_created(frame& f, int number) {
     f.error = number;
     // A node that was known before is somebody else's file, whose create came first.
-    const bool ours = mount.lookups_of(f.made) == 1;
+    const bool ours = mount.references_of(f.made) == 1;
     if (!ours || !make_park(f, false)) {
         give_back(f);
         return finish(f, number);

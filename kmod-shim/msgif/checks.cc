@@ -274,7 +274,7 @@ verdict name_entries(bytes all, vnode_table& nodes) {
     }
     for (std::size_t undo = 0; undo < at;) {
         const auto entry = accepted_entry(all.subspan(undo));
-        nodes.forget(entry.made.node, 1);
+        nodes.give_back(entry.made.node, 1);
         undo += entry.bytes;
     }
     return v;

@@ -55,8 +55,8 @@ void shard::refuse(park& p, int rv, int reported, const char* text) {
     finish(p, rv);
 }
 
-// Nobody will ever forget the nodes that a discarded reply names, nor close the file that it opened, and the server has
-// counted them: they are given back at once (the seed leaks them).
+// Nobody will ever give back the nodes that a discarded reply names, nor close the file that it opened, and the server
+// has counted them: they are given back at once (the seed leaks them).
 void shard::give_back(const question& q, const msg::request& r, std::span<const std::byte> out,
                       std::size_t length, int rv) {
     const bool told = rv == 0 && length == sizeof r + out.size() && class_of(r) == q.opclass &&

@@ -234,15 +234,15 @@ void puffs_mount::dump(std::string& out) const {
     here().dump(out);
 }
 
-void puffs_mount::forgotten(msg::cookie node, std::uint64_t nlookup) noexcept {
-    impl_->nodes.forget(node, nlookup);
+void puffs_mount::reclaimed(msg::cookie node, std::uint64_t nlookup) noexcept {
+    impl_->nodes.give_back(node, nlookup);
 }
 
 bool puffs_mount::is_live(msg::cookie node) const noexcept {
     return node == msg::cookie::root || impl_->nodes.count_of(node) != 0;
 }
 
-std::uint32_t puffs_mount::lookups_of(msg::cookie node) const noexcept {
+std::uint32_t puffs_mount::references_of(msg::cookie node) const noexcept {
     return impl_->nodes.count_of(node);
 }
 

@@ -73,7 +73,7 @@ bool vnode_table::name(msg::cookie node, claim c) noexcept {
     return true;
 }
 
-void vnode_table::forget(msg::cookie node, std::uint64_t count) noexcept {
+void vnode_table::give_back(msg::cookie node, std::uint64_t count) noexcept {
     word* const w = find(slot_of(node));
     if (w == nullptr) {
         return;

@@ -4,7 +4,7 @@
 // One atomic word {generation, lookup count} a cookie slot, in chunks of one page that are made at first use. A slot
 // whose count is 0 is free for any generation.
 //
-// Units:      counts as the kernel counts: one for each believed answer that names the node, less what it forgets.
+// Units:      counts as the kernel counts: one for each believed answer that names the node, less what it gives back.
 // Full:       a slot of slots_max or above is refused: a server that numbers its nodes so wildly is wrong. A count that
 //             reaches its maximum stays there; the slot then counts as live until another generation is named in it.
 // Ownership:  owns its chunks until it is destroyed.
@@ -37,8 +37,8 @@ class vnode_table {
     // name - an answer names `node`: its count grows by one. False, and nothing changes, when the slot is out of range,
     // another generation is live in it, no memory is left, or it is live and the answer must be a fresh one.
     [[nodiscard]] bool name(msg::cookie node, claim c) noexcept;
-    // forget - takes `count` back; never below 0. Unknown cookies are ignored.
-    void forget(msg::cookie node, std::uint64_t count) noexcept;
+    // give_back - takes `count` off; never below 0. Unknown cookies are ignored.
+    void give_back(msg::cookie node, std::uint64_t count) noexcept;
     [[nodiscard]] std::uint32_t count_of(msg::cookie node) const noexcept; // 0: not live
     [[nodiscard]] std::size_t live() const noexcept; // slots with a count; walks the table
 

@@ -154,7 +154,7 @@ void world::settle() {
 void world::audit(client& all) {
     const auto& held = all.lookups();
     for (const auto& [node, count] : held) {
-        const auto counted = mount.lookups_of(static_cast<msg::cookie>(node));
+        const auto counted = mount.references_of(static_cast<msg::cookie>(node));
         if (node != wire::root_id && counted != count) {
             found.add(fmt::format("node {:#x}: the clients hold {} lookups, the mount counts {}",
                                   node, count, counted));

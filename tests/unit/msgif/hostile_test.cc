@@ -317,7 +317,7 @@ TEST_P(hostile_server, is_believed_only_what_can_be) {
 }
 
 // spec: F41
-TEST(nodes, are_counted_by_each_answer_until_they_are_forgotten) {
+TEST(nodes, are_counted_by_each_answer_until_they_are_given_back) {
     mount_rig rig;
     frame_server server(rig);
     const auto look_up = [&] {
@@ -334,9 +334,9 @@ TEST(nodes, are_counted_by_each_answer_until_they_are_forgotten) {
     EXPECT_FALSE(rig.mount.is_live(live));
     EXPECT_EQ(look_up(), 0);
     EXPECT_EQ(look_up(), 0);
-    rig.mount.forgotten(live, 1);
+    rig.mount.reclaimed(live, 1);
     EXPECT_TRUE(rig.mount.is_live(live));
-    rig.mount.forgotten(live, 1);
+    rig.mount.reclaimed(live, 1);
     EXPECT_FALSE(rig.mount.is_live(live));
 }
 

@@ -104,10 +104,10 @@ class puffs_mount final : public msg::putter {
     [[nodiscard]] msgport::port& reply_port() noexcept;
 
     // The nodes that the kernel knows, as the believed answers of the server named them.
-    // forgotten - the kernel gave `nlookup` of its references back; the front end tells before it sends the reclaim.
-    void forgotten(msg::cookie node, std::uint64_t nlookup) noexcept;
+    // reclaimed - the kernel gave `nlookup` of its references back; the front end tells before it sends the reclaim.
+    void reclaimed(msg::cookie node, std::uint64_t nlookup) noexcept;
     [[nodiscard]] bool is_live(msg::cookie node) const noexcept; // the root always is
-    [[nodiscard]] std::uint32_t lookups_of(msg::cookie node) const noexcept;
+    [[nodiscard]] std::uint32_t references_of(msg::cookie node) const noexcept;
     [[nodiscard]] std::size_t live_nodes() const noexcept; // without the root; a leak oracle
 
     [[nodiscard]] const mount_counters& counters_of(core_id c) const;

@@ -1,14 +1,17 @@
 // msg/putter.hh - the interface between the two halves: how requests leave the kernel half and
 // replies enter it.
 //
-// Implemented by kmod-shim/msgif (puffs_mount), and by a faulting one in tests; used by the
-// in-process transport and by transports to other processes.
+// Implemented by kmod-shim/msgif (puffs_mount), for transports to other processes; today the tests are one
+// (support/msgif). The in-process transport takes parks as they are, and uses this only where it has no memory for a
+// thread.
 //
 // Ownership:  a frame got out belongs to the caller until releaseout; the request and its runs stay
 //             valid until the reply is dispatched, or for fire-and-forget until releaseout.
 // Threading:  on a core of the mount: getout takes from that core's queue; dispatch may be called
 //             on any core, replies travel to the home core of their id.
-// Blocks:     getout without nonblock: the light thread. Others never.
+// Blocks:     getout without nonblock: the light thread. dispatch of a reply to a request of another core: the core,
+//             which serves its messages until that core has taken the reply. close: the core, or the ordinary thread.
+//             Others never.
 // Source:     NetBSD sys/dev/putter (five operations).
 #pragma once
 
@@ -45,8 +48,7 @@ class putter {
     virtual ~putter() = default;
     // getout - oldest request of this core's queue to the server (F30).
     // Errors:   enxio the mount does not run; ewouldblock nothing there and nonblock; e2big the
-    //           next one is longer than maxsize (it stays queued); eintr or erestart the wait was
-    //           interrupted.
+    //           next one is longer than maxsize (it stays queued); eintr the wait was interrupted.
     virtual result<frame> getout(std::size_t maxsize, bool nonblock) = 0;
     // releaseout - the frame has been handed over (status 0) or could not be (an errno, which
     // completes the request) (F31).

@@ -33,7 +33,7 @@ struct header {
     std::uint32_t opclass = 0;  // class, with opclass_faf and opclass_isresponse
     std::uint32_t optype = 0;   // vn_op, vfs_op, by class
     std::int32_t rv = 0;        // 0 or a positive errno, in a reply
-    std::uint32_t setbacks = 0; // requests of the server about its nodes, in a reply (F27)
+    std::uint32_t setbacks = 0; // reserved: setback_bits, in a reply (F27)
     cookie node = cookie::none; // the node (vn), or none (vfs)
     caller who;
     std::uint32_t lid = 0; // light thread that asked, for listings

@@ -200,7 +200,8 @@ enum open_bits : std::uint32_t {
 };
 
 // What a reply asks the kernel half to do about its nodes: bits of header::setbacks (F27). n1 is the request's node, n2
-// the second one (the target of a lookup, remove, rmdir or link).
+// the second one (the target of a lookup, remove, rmdir or link). Reserved: wait2 hands them to a front end, but FUSE
+// has nothing to do with them, and the server library sets none.
 enum setback_bits : std::uint32_t {
     setback_inact_n1 = 1, // tell the server when it becomes inactive
     setback_inact_n2 = 2,

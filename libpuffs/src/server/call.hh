@@ -41,7 +41,8 @@ struct call {
     [[nodiscard]] node_table& nodes() const noexcept { return *um.nodes_; }
     [[nodiscard]] lock_terms how() noexcept { return {um.options_.concurrency, this}; }
     [[nodiscard]] msg::arguments& args() const noexcept { return req.args; }
-    // Opens are counted, and hold their node, for servers that care: its close comes before its reclaim.
+    // Opens are counted, and hold their node, for servers that care: its close comes before its reclaim,
+    // but at the end of the mount.
     [[nodiscard]] bool counts_opens() const noexcept {
         return ops().open != nullptr || ops().close != nullptr || ops().inactive != nullptr;
     }

@@ -52,13 +52,18 @@
 //   start(usermount&)                                     | void       | nothing: before the first
 //                                                         |            | request
 //   unmount(bool force)                                   | void       | nothing: after the last
-//                                                         |            | request
+//                                                         |            | request; see below
 //
 // open is called for directories too. With usermount_options::sole_owner its answer for a file implies
 // open_keep_cache, for a directory open_keep_cache and open_cache_dir, unless it says open_direct_io; and a
 // server without open, close and inactive is not asked to open at all, nor, without create, to create: then the
 // kernel uses mknod. With usermount_options::writeback_cache a file that is opened for writing is opened for
 // reading too, because the kernel completes pages, and never with O_APPEND, because it knows the end.
+//
+// At the end the kernel gives nothing back: every live node is reclaimed, one after the other, by the thread
+// that ends the mount, and then comes unmount. A node may be reclaimed then whose files were not closed, and
+// which was not inactive, because nobody says so any more. `force`: the mount did not end in order, and requests
+// may have been cut off.
 //
 // What is held while an operation runs (policies per_node and home): every node& it is given, one operation at
 // a time on each. For remove, rmdir and rename the framework finds the targets by calling the

@@ -13,7 +13,8 @@
 //   home     | as per_node, and every operation of a node, its reclaim too, runs on the node's home
 //            | core, so that what belongs to a node stays with that core. An operation on several
 //            | nodes, with the lookups that it needs, runs on the home of one of them and has the
-//            | others to itself meanwhile (H4, H5)
+//            | others to itself meanwhile (H4, H5). At the end of the mount the thread that calls
+//            | finish reclaims all nodes, when no core runs anything else
 // Whatever the policy, reclaim runs alone on its node, once, and start and unmount run alone.
 //
 // What has a node keeps it while it sleeps. Under home a request reaches the home of its node as a
@@ -111,9 +112,9 @@ class usermount {
     // Calls the server's start. Any thread, before requests flow.
     // Errors:    enosys the server has no getattr; what the server's start answers; eio it threw.
     result<void> start();
-    // Reclaims all live nodes but the root (the kernel gives back nothing at unmount), then calls the
-    // server's unmount. On a light thread or an ordinary one, after the last request; later requests
-    // answer enxio. Idempotent.
+    // Reclaims all live nodes but the root (the kernel gives back nothing at unmount; see ops.hh), also those with open
+    // files, then calls the server's unmount. On a light thread or an ordinary one, after the last request; later
+    // requests answer enxio. Idempotent.
     void finish(bool force) noexcept;
 
     // execute - runs the operation of one request and fills in its reply: values, rv; returns how many

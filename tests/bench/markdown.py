@@ -6,6 +6,7 @@ Usage: python3 tests/bench/markdown.py [README.md] < REPORT
 
 import json
 import pathlib
+import re
 import sys
 
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
@@ -96,8 +97,10 @@ def tables(report):
 def section(report):
     """What stands between the marks."""
     facts = report["machine"]
-    measured = (f"Measured on {facts['cpus']} CPUs ({facts['cpu']}), Linux {facts['kernel']}, {facts['compiler']}, libfuse "
-                f"{facts['libfuse']}, commit {facts['commit']}: medians of {report['repeat']} repetitions.\n")
+    kernel = facts["kernel"].split("-")[0]  # without the name of a build
+    compiler = re.sub(r" \(.*\)", "", facts["compiler"])
+    measured = (f"Measured on {facts['cpus']} CPUs ({facts['cpu']}), Linux {kernel}, {compiler}, libfuse {facts['libfuse']}, "
+                f"commit {facts['commit']}: medians of {report['repeat']} repetitions.\n")
     picture = f"![latency by placement, throughput by transport, workloads]({PICTURE})\n"
     return "\n".join((measured, picture, *tables(report)))
 

@@ -100,7 +100,7 @@ def main():
             axes.axhline(base, color="black", linewidth=0.8)
     figure.tight_layout()
     facts = report["machine"]
-    figure.text(0.01, 0.002, f"{facts['cpus']} x {facts['cpu']}, Linux {facts['kernel']}, {facts['commit']}", fontsize=7,
+    figure.text(0.01, 0.002, f"{facts['cpus']} x {facts['cpu']}, Linux {facts['kernel'].split('-')[0]}, {facts['commit']}", fontsize=7,
                 color="#666666")
     figure.savefig(sys.argv[1], format="svg", metadata={"Date": None})
 

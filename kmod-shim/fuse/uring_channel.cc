@@ -216,9 +216,11 @@ void uring_channel::run_one() noexcept {
 // took before the connection ended. That is no leak: with the connection goes all that the kernel held of the server.
 //
 // The answer goes to the kernel with the core's next enter, together with the wait for the next request. Sent by itself
-// it makes a stat on its caller's core shorter by a fourteenth; but then the caller wakes while this core still works,
-// and the scheduler moves one that is not pinned to an idle core, from request to request: 40 us a stat instead of 17
-// (measured).
+// it makes a stat on its caller's core shorter by a fourteenth. But then this core never sleeps between requests, so
+// that it has used more of the CPU than its caller when that falls asleep; the scheduler takes the caller off the CPU's
+// queue (it leaves there only who has had more than its due, EEVDF's delayed dequeue) and finds a place anew when it
+// wakes: an idle core, from request to request, 40 us a stat instead of 16 (measured, caller and server in one
+// session). A server that is niced to -1 keeps its callers, and loses what was won.
 void uring_channel::reply(frame& f) noexcept {
     entry& e = static_cast<entry&>(f);
     std::size_t length = 0;

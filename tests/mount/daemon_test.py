@@ -113,13 +113,18 @@ class MountedDaemonTest(unittest.TestCase):
         self.assertEqual(self.ctl("mount", HELLO, self.hello).returncode, 0)
         self.both_serve()
 
-    def test_killed_server_with_open_files_is_detached(self):
-        self.start()
+    def hold_a_file_open(self):
+        """A process that has a file of the memfs open until it is killed."""
         holder = subprocess.Popen(["sh", "-c", f"exec 3> {self.memfs}/open; echo open; exec sleep 60"],
                                   stdout=subprocess.PIPE, text=True, **self.user)
         self.addCleanup(holder.communicate)
         self.addCleanup(holder.kill)
         self.assertEqual(holder.stdout.readline(), "open\n")
+        return holder
+
+    def test_killed_server_with_open_files_is_detached(self):
+        self.start()
+        self.hold_a_file_open()
         os.kill(self.list()[1]["pid"], signal.SIGKILL)
         self.wait("the death is seen", lambda: self.list()[1]["state"] == "failed")
         self.assertEqual(mounts_below(self.folder), [self.hello])
@@ -127,11 +132,7 @@ class MountedDaemonTest(unittest.TestCase):
     def test_servers_of_a_killed_daemon_detach_what_is_in_use(self):
         self.start()
         servers = children_of(self.daemon.pid)
-        holder = subprocess.Popen(["sh", "-c", f"exec 3> {self.memfs}/open; echo open; exec sleep 60"],
-                                  stdout=subprocess.PIPE, text=True, **self.user)
-        self.addCleanup(holder.communicate)
-        self.addCleanup(holder.kill)
-        self.assertEqual(holder.stdout.readline(), "open\n")
+        holder = self.hold_a_file_open()
         self.daemon.kill()
         self.daemon.wait()
         self.wait("the mounts are gone", lambda: mounts_below(self.folder) == [])
@@ -169,11 +170,7 @@ class MountedDaemonTest(unittest.TestCase):
 
     def test_mount_of_somebody_else_in_the_place_of_ours_in_use_is_left_alone(self):
         self.start()
-        holder = subprocess.Popen(["sh", "-c", f"exec 3> {self.memfs}/open; echo open; exec sleep 60"],
-                                  stdout=subprocess.PIPE, text=True, **self.user)
-        self.addCleanup(holder.communicate)
-        self.addCleanup(holder.kill)
-        self.assertEqual(holder.stdout.readline(), "open\n")
+        holder = self.hold_a_file_open()
         self.unmounted_and_mounted_by_somebody_else("fusermount3", "-u", "-z")
         holder.kill()
         self.stays_somebody_elses()
